@@ -1,0 +1,1 @@
+"""What makes the fake images: data sets, training methods, baselines."""

@@ -1,0 +1,285 @@
+"""The study: conditions, protocol, question, counts, exclusions and planned analyses, read from study.toml."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from studies.errors import UserError, did_you_mean
+from studies.protocols import PROTOCOLS, Protocol
+from studies.records import REAL, Question
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
+"""Lower-case letters, digits, `_` and `-`; begins with a letter or digit."""
+
+PLACEHOLDER = "TO BE FILLED IN"
+"""What `init` writes where a person must decide; `serve` for real people refuses while one stands."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Checks(_Section):
+    """Attention checks, on top of the scored trials."""
+
+    share: float = Field(default=0.0, ge=0, le=0)
+    """Share of check trials. Not built yet: only 0 is allowed."""
+
+
+class Reference(_Section):
+    """The real images."""
+
+    images: str
+    """Folder, or results folder with `:label`, relative to study.toml."""
+
+
+class Condition(_Section):
+    """One algorithm."""
+
+    images: tuple[str, ...] = Field(min_length=1)
+    """One entry per training run; a session sees one run per input."""
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _one_is_a_list_of_one(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+class Stimuli(_Section):
+    """How images become the uniform bundle."""
+
+    size_px: int | None = Field(default=None, ge=16, le=4096)
+    """Side of the square stimulus, to which all images are resized alike; absent = their own size."""
+    crop: Literal["refuse", "centre"] = "refuse"
+    """What happens to images that are not square, or of different sizes within one set."""
+    near_duplicates_max_share: float = Field(default=0.1, ge=0, le=1)
+    """A condition with a larger share of near-duplicate fakes is refused (a collapsed generator)."""
+
+
+class Display(_Section):
+    """How stimuli stand on the screen."""
+
+    pixel_scale: int = Field(default=1, ge=1, le=16)
+    """Device pixels per image pixel on an ordinary (1x) screen; always a whole number."""
+
+
+class Metrics(_Section):
+    """Scores to compute on the same images; outside the freeze."""
+
+    names: tuple[str, ...] = ()
+
+
+class Exclusions(_Section):
+    """Rules that never look at the answers' correctness."""
+
+    max_void_trials: int | None = Field(default=5, ge=0)
+    """A session with more void scored trials than this is left out of the primary estimates."""
+
+
+class Analysis(_Section):
+    """What was decided to be estimated before the first answer."""
+
+    target: Literal["these images", "this generator", "this loss"] = "this generator"
+    """What the numbers are about. "this loss" needs at least two training runs per condition."""
+    planned: tuple[str, ...] = ("fool_rate", "pairwise_differences")
+    """Keys of evalkit.analyses.ANALYSES."""
+    confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
+
+
+class Ethics(_Section):
+    """What a participant must be told, and who allowed the study."""
+
+    approval: str = PLACEHOLDER
+    """Approval number of the ethics board, or why none is needed."""
+    contact: str = PLACEHOLDER
+    """An address that participants can write to."""
+    retention: str = PLACEHOLDER
+    """How long the answers are kept, and in what form."""
+    minimum_age: int = Field(default=18, ge=0, le=120)
+    pay: str = PLACEHOLDER
+    """What a participant gets, and the rule for those who stop early."""
+    minutes: int = Field(default=8, ge=1, le=600)
+    """How long the session takes, as told to the participant."""
+
+    def placeholders(self) -> list[str]:
+        """The keys that nobody has filled in yet."""
+        return [key for key, value in self.model_dump().items() if isinstance(value, str) and _is_placeholder(value)]
+
+
+def _is_placeholder(value: str) -> bool:
+    return not value.strip() or PLACEHOLDER in value or value.strip() in {"…", "..."}
+
+
+class StudySection(_Section):
+    """The `[study]` table."""
+
+    id: Name
+    """Names the study in every row; also its worker scope unless `scope` says otherwise."""
+    preset: str | None = None
+    """The preset it was made from; the report quotes the preset's source and departures."""
+    question: Question = "fake"
+    """Which image is asked for."""
+    pairing: Literal["different", "same"] = "different"
+    """Real and fake from different inputs (maps, facades) or the same one (colorization)."""
+    design: Literal["between", "within"] = "between"
+    """One algorithm per session, or all mixed."""
+    participants_per_condition: int = Field(default=50, ge=1, le=100_000)
+    """Quota of finished sessions per algorithm; in a within design, of sessions in all."""
+    practice_images: Literal["own", "rotating"] = "rotating"
+    """Practice inputs: a set of their own for the whole study, or what the place leaves over."""
+    scope: Name | None = None
+    """Studies that name the same scope share "one session per worker"; absent = the study's id."""
+    lease_minutes: int = Field(default=30, ge=1, le=24 * 60)
+    """A place whose session shows no sign of life for so long goes to somebody else."""
+    seed: int = Field(default=0, ge=0)
+
+
+class Study(_Section):
+    """A whole study, as study.toml describes it."""
+
+    study: StudySection
+    protocol: Protocol
+    checks: Checks = Checks()
+    stimuli: Stimuli = Stimuli()
+    display: Display = Display()
+    reference: Reference
+    conditions: dict[str, Condition] = Field(min_length=1)
+    metrics: Metrics = Metrics()
+    exclusions: Exclusions = Exclusions()
+    analysis: Analysis = Analysis()
+    ethics: Ethics = Ethics()
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    @field_validator("conditions")
+    @classmethod
+    def _names_are_usable(cls, value: dict[str, Condition]) -> dict[str, Condition]:
+        for name in value:
+            if name == REAL:
+                raise ValueError("'real' is the name of the reference; give the algorithm another one")
+            if not name.replace("_", "").replace("-", "").isalnum() or name != name.lower():
+                raise ValueError(f"{name!r}: allowed are lower-case letters, digits, _ and -")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> "Study":
+        runs = {name: len(condition.images) for name, condition in self.conditions.items()}
+        if len(set(runs.values())) > 1:
+            listed = ", ".join(f"{name} has {count}" for name, count in runs.items())
+            raise ValueError(f"conditions.images: every condition needs the same number of training runs; {listed}")
+        if self.analysis.target == "this loss" and min(runs.values()) < 2:
+            raise ValueError(
+                "analysis.target = 'this loss' needs at least two training runs per condition (two entries in images)"
+            )
+        return self
+
+    @property
+    def id(self) -> str:
+        """The study's name."""
+        return self.study.id
+
+    @property
+    def scope(self) -> str:
+        """Where "one session per worker" holds."""
+        return self.study.scope or self.study.id
+
+    @property
+    def question(self) -> Question:
+        """Which image is asked for."""
+        return self.study.question
+
+    @property
+    def runs(self) -> int:
+        """Training runs per condition."""
+        return len(next(iter(self.conditions.values())).images)
+
+    @property
+    def sessions_planned(self) -> int:
+        """Places in all."""
+        per = self.study.participants_per_condition
+        return per * len(self.conditions) if self.study.design == "between" else per
+
+    def frozen_settings(self) -> dict[str, Any]:
+        """Everything the freeze covers: all settings but the metrics."""
+        settings = self.model_dump(mode="json", exclude={"metrics", "protocol"})
+        return {**settings, "protocol": self.protocol.parameters()}
+
+    def digest(self) -> str:
+        """SHA-256 of the frozen settings."""
+        return hashlib.sha256(json.dumps(self.frozen_settings(), sort_keys=True).encode()).hexdigest()
+
+
+def load_study(folder: Path) -> Study:
+    """Read `folder/study.toml`.
+
+    Raises:
+        UserError: There is none, it is not TOML, or a key or value is not allowed (names file, key, value and
+            what is allowed).
+    """
+    path = folder / "study.toml"
+    if not path.is_file():
+        raise UserError(f"{folder}: no study.toml here. `evalkit study init {folder} ...` makes a study.")
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}.") from error
+    return parse_study(tree, str(path))
+
+
+def parse_study(tree: dict[str, Any], where: str) -> Study:
+    """Build a Study from the tables of a study.toml; `where` names it in errors.
+
+    Raises:
+        UserError: As `load_study`.
+    """
+    tree = dict(tree)
+    tree["protocol"] = _parse_protocol(tree.get("protocol", {}), where)
+    try:
+        return Study.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(_explain(error, where, ())) from error
+
+
+def _parse_protocol(table: Any, where: str) -> Protocol:
+    if not isinstance(table, dict):
+        raise UserError(f"{where}: [protocol] must be a table.")
+    settings = dict(table)
+    name = settings.pop("name", "two_afc")
+    if name not in PROTOCOLS:
+        raise UserError(f"{where}: [protocol] name = {name!r}: no such protocol.{did_you_mean(str(name), PROTOCOLS)}")
+    try:
+        return PROTOCOLS[name](**settings)
+    except ValidationError as error:
+        raise UserError(_explain(error, where, ("protocol",), PROTOCOLS[name])) from error
+
+
+def _explain(error: ValidationError, where: str, prefix: tuple[str, ...], model: type[Any] = Study) -> str:
+    """One line for the first problem, and how many more there are."""
+    problem = error.errors()[0]
+    path = [*prefix, *(str(part) for part in problem["loc"])]
+    table, key = ".".join(path[:-1]), path[-1] if path else ""
+    spot = f"[{table}] {key}" if table else f"[{key}]"
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        text = f"unknown key.{did_you_mean(key, _known_keys(model, path[len(prefix) : -1]))}"
+    elif problem["type"] == "missing":
+        text = "is missing; add it."
+    elif problem["type"] == "value_error":
+        text = str(problem["ctx"]["error"]) + "."
+        spot = spot if key else "study"
+    else:
+        text = f"{problem['msg']}."
+    value = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    more = f" ({error.error_count() - 1} more problems after this one.)" if error.error_count() > 1 else ""
+    return f"{where}: {spot}{value}: {text}{more}"
+
+
+def _known_keys(model: type[Any], path: list[str]) -> list[str]:
+    fields = getattr(model, "model_fields", None) or getattr(model, "__pydantic_fields__", {})
+    for part in path:
+        inner = fields[part].annotation if part in fields else Condition
+        fields = getattr(inner, "model_fields", {})
+    return list(fields)

@@ -1,0 +1,289 @@
+"""The records that travel from plan to report, and their CSV files.
+
+A session's trials are counted from 0 over practice and scored trials together. `outcome` is what the
+protocol's `grade` returned (for two-alternative trials: 1 correct, 0 fooled); a missing answer is empty,
+never a click.
+"""
+
+import csv
+import dataclasses
+import os
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from studies.errors import UserError
+
+REAL = "real"
+"""The condition name of the reference images; no generator may have it."""
+
+Phase = Literal["practice", "scored", "check"]
+Side = Literal["left", "right", "centre"]
+Question = Literal["fake", "real"]
+Choice = Literal["first", "second", "real", "fake", "unsure"]
+DataKind = Literal["live", "pilot", "simulated", "preview"]
+SessionState = Literal["active", "finished", "stopped", "expired"]
+
+DATA_KINDS: tuple[DataKind, ...] = ("live", "pilot", "simulated", "preview")
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One image of the bundle."""
+
+    id: str
+    """Name inside the bundle: random-looking, tells nothing of its origin."""
+    condition: str
+    """The algorithm that made it, or `real`."""
+    run: int
+    """Index of the training run within its condition; 0 for real images."""
+    source_id: str
+    """The input it was made from, shared by all conditions and the reference."""
+    digest: str
+    """SHA-256 of mode, size and decoded RGB uint8 pixels."""
+    file: str
+    """File name inside the bundle folder."""
+    file_digest: str
+    """SHA-256 of the file's bytes, padding included; serves only the freeze."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One image as a trial shows it."""
+
+    image: str
+    """Stimulus id."""
+    source_id: str
+    condition: str
+    run: int
+    side: Side
+    planned_ms: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial with its truth; never leaves the server."""
+
+    phase: Phase
+    trial_index: int
+    """Position in the session, from 0, practice included; a replacement keeps the index it replaces."""
+    attempt: int
+    """0, or how many void trials this one replaces."""
+    question: Question
+    slots: tuple[Slot, ...]
+    """In order of showing: one or two."""
+    target: int | None
+    """The slot (1 or 2) that answers the question; None where no slot does."""
+
+
+@dataclass(frozen=True)
+class SessionPlan:
+    """Everything one session will show, drawn before it begins."""
+
+    trials: tuple[Trial, ...]
+    reserve: tuple[Trial, ...]
+    """Ordered stand-ins for void scored trials; their index and attempt are set when they are used."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One row of `responses.csv`: one trial that was answered or became void."""
+
+    study: str
+    data: str
+    session: str
+    worker: str
+    """Keyed hash of the worker id."""
+    condition: str
+    """The session's algorithm; in a within design, the trial's."""
+    run: int | None
+    """Training run of the fake image."""
+    design: str
+    protocol: str
+    phase: str
+    trial_index: int
+    attempt: int
+    question: str
+    image_1: str
+    source_id_1: str
+    condition_1: str
+    run_1: int | None
+    side_1: str
+    planned_ms_1: int | None
+    exposure_ms_1: float | None
+    max_frame_gap_ms_1: float | None
+    """Longest gap between animation frames while the image was shown."""
+    image_2: str
+    source_id_2: str
+    condition_2: str
+    run_2: int | None
+    side_2: str
+    planned_ms_2: int | None
+    exposure_ms_2: float | None
+    max_frame_gap_ms_2: float | None
+    target: int | None
+    choice: str
+    """first | second | real | fake | unsure; empty = missing."""
+    outcome: float | None
+    rt_ms: float | None
+    """From the moment the question appeared to the answer, by the page's clock."""
+    void_reason: str
+    """Why the trial does not count; empty for one that does."""
+    flags: str
+    """Space-separated: `exposure` (off by more than 1.5 frames), `frame_gap` (over 50 ms), `slow` (long after issue)."""
+    input: str
+    """key | mouse | touch."""
+    issued_at: str
+    """When the server sent the pair; ISO 8601, UTC."""
+    answered_at: str
+    refresh_hz: float | None
+    device_pixel_ratio: float | None
+    zoom: float | None
+    """The browser's page zoom as far as the page can tell; 1 = none."""
+    pixel_scale: int | None
+    """Device pixels per image pixel."""
+    screen_px: str
+    """WIDTHxHEIGHT in CSS pixels."""
+    window_px: str
+
+    @property
+    def fooled(self) -> float | None:
+        """1 where the fake was taken for the real image, 0 where not, 0.5 for `unsure`; None if missing or void."""
+        return None if self.outcome is None or self.void_reason else 1.0 - self.outcome
+
+    @property
+    def fake_slot(self) -> int | None:
+        """The slot that showed a generated image; None where there was none."""
+        for slot, condition in ((1, self.condition_1), (2, self.condition_2)):
+            if condition and condition != REAL:
+                return slot
+        return None
+
+    @property
+    def fake_first(self) -> bool | None:
+        """Whether the generated image was shown first; None where there was none."""
+        return None if self.fake_slot is None else self.fake_slot == 1
+
+    @property
+    def fake_side(self) -> str | None:
+        """Where the generated image stood; None where there was none."""
+        return None if self.fake_slot is None else (self.side_1 if self.fake_slot == 1 else self.side_2)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One row of `sessions.csv`: one session that began, whatever became of it."""
+
+    study: str
+    data: str
+    session: str
+    worker: str
+    condition: str
+    """The place's algorithm; empty in a within design."""
+    place_index: int
+    """The k-th place of every condition carries the same inputs in the same order."""
+    state: str
+    """active | finished | stopped | expired."""
+    started_at: str
+    finished_at: str
+    consent_version: str
+    comment: str
+    observer: str
+    """What answered, for simulated data (`known`, `seeing`); empty for people."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One row of `arrivals.csv`: somebody opened the participant link."""
+
+    study: str
+    data: str
+    at: str
+    worker: str
+    outcome: str
+    """admitted | resumed | returning | full | consent (left before consenting)."""
+    condition: str
+
+
+@dataclass(frozen=True)
+class LiveEstimate:
+    """A fool rate for the dashboard while a study runs."""
+
+    rate: float
+    low: float
+    high: float
+    n: int
+    method: str
+
+
+Record = TypeVar("Record", Response, Session, Arrival)
+
+
+def columns(kind: type[Any]) -> list[str]:
+    """The column names of a record's CSV file, in order."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def write_csv(path: Path, kind: type[Record], rows: Iterable[Record]) -> int:
+    """Write records to `path` whole or not at all (beside it, then moved); returns the number of rows."""
+    partial = path.with_name(f".{path.name}.partial")
+    count = 0
+    with partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns(kind))
+        for row in rows:
+            writer.writerow("" if value is None else value for value in dataclasses.astuple(row))
+            count += 1
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    return count
+
+
+def read_csv(path: Path, kind: type[Record]) -> list[Record]:
+    """Read the records of one CSV file.
+
+    Raises:
+        UserError: The file is missing, its columns are not those of `kind`, or a value is not of its type
+            (names file, row and column).
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. `evalkit study export` writes it.")
+    wanted = columns(kind)
+    casts = _casts(kind)
+    with path.open(newline="", encoding="utf-8") as stream:
+        reader = csv.reader(stream)
+        header = next(reader, [])
+        missing = [name for name in wanted if name not in header]
+        if missing:
+            raise UserError(f"{path}: column {missing[0]!r} is missing. Export the study again with this version.")
+        places = [header.index(name) for name in wanted]
+        return [kind(*_cast_row(path, number, row, wanted, places, casts)) for number, row in enumerate(reader, 2)]
+
+
+def _cast_row(
+    path: Path, number: int, row: Sequence[str], names: list[str], places: list[int], casts: list[Any]
+) -> list[Any]:
+    values = []
+    for name, place, cast in zip(names, places, casts, strict=True):
+        try:
+            values.append(cast(row[place]))
+        except (ValueError, IndexError) as error:
+            found = repr(row[place]) if place < len(row) else "nothing"
+            raise UserError(f"{path}, row {number}, column {name!r}: {found} is not allowed here.") from error
+    return values
+
+
+def _casts(kind: type[Any]) -> list[Any]:
+    hints = typing.get_type_hints(kind)
+    return [_cast(hints[name]) for name in columns(kind)]
+
+
+def _cast(hint: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        inner = next(part for part in typing.get_args(hint) if part is not type(None))
+        return lambda text: inner(text) if text != "" else None
+    return hint

@@ -1,0 +1,1 @@
+"""The study server: shows trials to people, keeps the truth, loses nothing."""
