@@ -107,7 +107,11 @@ class Ethics(_Section):
 
     def placeholders(self) -> list[str]:
         """The keys that nobody has filled in yet."""
-        return [key for key, value in self.model_dump().items() if isinstance(value, str) and _is_placeholder(value)]
+        return [
+            key
+            for key, value in self.model_dump().items()
+            if isinstance(value, str) and _is_placeholder(value)
+        ]
 
 
 def _is_placeholder(value: str) -> bool:
@@ -170,7 +174,9 @@ class Study(_Section):
         runs = {name: len(condition.images) for name, condition in self.conditions.items()}
         if len(set(runs.values())) > 1:
             listed = ", ".join(f"{name} has {count}" for name, count in runs.items())
-            raise ValueError(f"conditions.images: every condition needs the same number of training runs; {listed}")
+            raise ValueError(
+                f"conditions.images: every condition needs the same number of training runs; {listed}"
+            )
         if self.analysis.target == "this loss" and min(runs.values()) < 2:
             raise ValueError(
                 "analysis.target = 'this loss' needs at least two training runs per condition (two entries in images)"
@@ -250,7 +256,9 @@ def _parse_protocol(table: Any, where: str) -> Protocol:
     settings = dict(table)
     name = settings.pop("name", "two_afc")
     if name not in PROTOCOLS:
-        raise UserError(f"{where}: [protocol] name = {name!r}: no such protocol.{did_you_mean(str(name), PROTOCOLS)}")
+        raise UserError(
+            f"{where}: [protocol] name = {name!r}: no such protocol.{did_you_mean(str(name), PROTOCOLS)}"
+        )
     try:
         return PROTOCOLS[name](**settings)
     except ValidationError as error:
@@ -272,7 +280,11 @@ def _explain(error: ValidationError, where: str, prefix: tuple[str, ...], model:
         spot = spot if key else "study"
     else:
         text = f"{problem['msg']}."
-    value = "" if problem["type"] == "missing" or isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    value = (
+        ""
+        if problem["type"] == "missing" or isinstance(problem["input"], dict)
+        else f" = {problem['input']!r}"
+    )
     more = f" ({error.error_count() - 1} more problems after this one.)" if error.error_count() > 1 else ""
     return f"{where}: {spot}{value}: {text}{more}"
 

@@ -259,9 +259,13 @@ def read_csv(path: Path, kind: type[Record]) -> list[Record]:
         header = next(reader, [])
         missing = [name for name in wanted if name not in header]
         if missing:
-            raise UserError(f"{path}: column {missing[0]!r} is missing. Export the study again with this version.")
+            raise UserError(
+                f"{path}: column {missing[0]!r} is missing. Export the study again with this version."
+            )
         places = [header.index(name) for name in wanted]
-        return [kind(*_cast_row(path, number, row, wanted, places, casts)) for number, row in enumerate(reader, 2)]
+        return [
+            kind(*_cast_row(path, number, row, wanted, places, casts)) for number, row in enumerate(reader, 2)
+        ]
 
 
 def _cast_row(

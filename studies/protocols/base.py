@@ -104,14 +104,20 @@ class Protocol(abc.ABC):
         if not waiting or used >= len(plan.reserve):
             return None
         stand_in = plan.reserve[used]
-        return dataclasses.replace(stand_in, trial_index=waiting[0].trial_index, attempt=waiting[0].attempt + 1)
+        return dataclasses.replace(
+            stand_in, trial_index=waiting[0].trial_index, attempt=waiting[0].attempt + 1
+        )
 
     @staticmethod
     def _unreplaced(issued: Sequence[Issued]) -> Iterator[Trial]:
         taken = {(item.trial.trial_index, item.trial.attempt) for item in issued}
         for item in issued:
             trial = item.trial
-            if item.void and trial.phase != "practice" and (trial.trial_index, trial.attempt + 1) not in taken:
+            if (
+                item.void
+                and trial.phase != "practice"
+                and (trial.trial_index, trial.attempt + 1) not in taken
+            ):
                 yield trial
 
     def parameters(self) -> dict[str, Any]:

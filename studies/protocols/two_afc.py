@@ -1,14 +1,13 @@
 """Two-alternative forced choice: one real and one fake image, "which was fake?" (or "which was real?")."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass as validated
-from typing_extensions import Self
 
 from studies.protocols.base import Button, Frame, Protocol
-from studies.records import REAL, Choice, SessionPlan, Slot, Stimulus, Trial
+from studies.records import REAL, Choice, SessionPlan, Side, Slot, Stimulus, Trial
 
 if TYPE_CHECKING:
     from studies.design import Study
@@ -64,13 +63,16 @@ class TwoAFC(Protocol):
             for number, pairing in enumerate(place.pairings)
             if pairing.phase != "reserve"
         ]
-        reserve = [self._trial(study, index, pairing, 0) for pairing in place.pairings if pairing.phase == "reserve"]
+        reserve = [
+            self._trial(study, index, pairing, 0) for pairing in place.pairings if pairing.phase == "reserve"
+        ]
         return SessionPlan(tuple(trials), tuple(reserve))
 
     def _trial(
         self, study: "Study", index: dict[tuple[str, int, str], Stimulus], pairing: "Pairing", number: int
     ) -> Trial:
-        fake_side, real_side = ("left", "right") if pairing.fake_left else ("right", "left")
+        fake_side: Side = "left" if pairing.fake_left else "right"
+        real_side: Side = "right" if pairing.fake_left else "left"
         fake = self._slot(index[pairing.condition, pairing.run, pairing.source_id], fake_side)
         real = self._slot(index[REAL, 0, pairing.partner_id], real_side)
         slots = (fake, real) if pairing.fake_first else (real, fake)
@@ -78,7 +80,7 @@ class TwoAFC(Protocol):
         phase = "scored" if pairing.phase == "reserve" else pairing.phase
         return Trial(phase, number, 0, study.question, slots, slots.index(asked) + 1)
 
-    def _slot(self, image: Stimulus, side: Literal["left", "right"]) -> Slot:
+    def _slot(self, image: Stimulus, side: Side) -> Slot:
         return Slot(image.id, image.source_id, image.condition, image.run, side, self.exposure_ms)
 
     def schedule(self, trial: Trial) -> tuple[Frame, ...]:
@@ -121,5 +123,7 @@ class TwoAFC(Protocol):
 
     def minimum_trial_ms(self) -> int:
         """Blank, exposures, gap and delay; 3.6 s with the papers' times."""
-        frames = (self.exposure_ms * 2 + self.gap_ms) if self.presentation == "sequential" else self.exposure_ms
+        frames = (
+            (self.exposure_ms * 2 + self.gap_ms) if self.presentation == "sequential" else self.exposure_ms
+        )
         return self.blank_ms + frames + self.question_delay_ms
