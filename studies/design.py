@@ -20,7 +20,7 @@ PLACEHOLDER = "TO BE FILLED IN"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Checks(_Section):
@@ -71,6 +71,7 @@ class Metrics(_Section):
     """Scores to compute on the same images; outside the freeze."""
 
     names: tuple[str, ...] = ()
+    """Keys of the metrics to compute; none are built yet."""
 
 
 class Exclusions(_Section):
@@ -97,10 +98,11 @@ class Ethics(_Section):
     """Approval number of the ethics board, or why none is needed."""
     contact: str = PLACEHOLDER
     """An address that participants can write to."""
-    retention: str = PLACEHOLDER
-    """How long the answers are kept, and in what form."""
+    retention: str = "Without names, for as long as the research data of this study are kept."
+    """How long the answers are kept, and in what form; completes the consent page."""
     minimum_age: int = Field(default=18, ge=0, le=120)
-    pay: str = PLACEHOLDER
+    """In years."""
+    pay: str = "As stated in the invitation to this study."
     """What a participant gets, and the rule for those who stop early."""
     minutes: int = Field(default=8, ge=1, le=600)
     """How long the session takes, as told to the participant."""
@@ -140,6 +142,7 @@ class StudySection(_Section):
     lease_minutes: int = Field(default=30, ge=1, le=24 * 60)
     """A place whose session shows no sign of life for so long goes to somebody else."""
     seed: int = Field(default=0, ge=0)
+    """Settles every draw of the plan: the same seed and images give the same places."""
 
 
 class Study(_Section):

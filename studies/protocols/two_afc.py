@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from studies.plan import Pairing, Place
 
 
-@validated(frozen=True, config=ConfigDict(extra="forbid"))
+@validated(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class TwoAFC(Protocol):
     """Real and fake, one after the other or side by side, then two buttons and all the time one wants.
 

@@ -1,0 +1,92 @@
+"""The command line: one `evalkit`, verbs as commands. Heavy imports happen inside the command that needs them."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from studies.errors import UserError, did_you_mean
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run or asked for help."""
+
+    def __init__(self, *args: Any, lazy: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
+        """`lazy` maps a command to its `module:attribute` and its one-line help."""
+        super().__init__(*args, **kwargs)
+        self.lazy = lazy or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order in which they are used."""
+        return [*self.lazy, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in self.lazy:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = self.lazy[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; for an unknown one name the nearest."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}.{did_you_mean(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, help_line) in self.lazy.items()])
+
+
+STUDY_COMMANDS = {
+    "init": ("evalkit.cli.study_init:init", "Make a study folder from folders of images."),
+    "build": (
+        "evalkit.cli.study_build:build",
+        "Make the uniform stimulus bundle; refuse what would spoil the study.",
+    ),
+    "preview": ("evalkit.cli.study_serve:preview", "Go through a whole session yourself; never counted."),
+    "serve": ("evalkit.cli.study_serve:serve", "Run the study for real people (or a pilot)."),
+    "simulate": (
+        "evalkit.cli.study_simulate:simulate",
+        "Let simulated people take part over the same HTTP; marked as such.",
+    ),
+    "status": ("evalkit.cli.study_data:status", "How far each algorithm has come."),
+    "export": ("evalkit.cli.study_data:export", "Write responses.csv, sessions.csv and arrivals.csv."),
+    "amend": ("evalkit.cli.study_data:amend", "Record why a frozen study changed."),
+}
+
+COMMANDS = {
+    "study": ("evalkit.cli:study", "Make, run and export a study."),
+    "analyze": ("evalkit.cli.numbers:analyze", "Estimate what the study planned; writes estimates.jsonl."),
+    "report": ("evalkit.cli.numbers:report", "Write report.html and its tables."),
+    "demo": ("evalkit.cli.demo:demo", "A whole study on made-up images, from nothing to a report."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="evalkit", message="evalkit %(version)s")
+def cli() -> None:
+    """Do your images fool people, by how much, and how sure are you?"""
+
+
+@click.group(cls=LazyGroup, lazy=STUDY_COMMANDS)
+def study() -> None:
+    """Make, run and export a study."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit 0, 1 for what the user can fix, 2 for wrong usage."""
+    try:
+        cli.main(
+            args=list(arguments) if arguments is not None else None, prog_name="evalkit", standalone_mode=True
+        )
+    except UserError as error:
+        click.echo(f"{click.style('Error', fg='red', bold=True)}: {error}", err=True)
+        sys.exit(1)

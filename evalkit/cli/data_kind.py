@@ -1,0 +1,35 @@
+"""Which data a command is about: what the user says, else live, else what there is."""
+
+from pathlib import Path
+
+import click
+
+from evalkit.cli.messages import say
+from studies.errors import UserError
+from studies.records import DATA_KINDS, DataKind
+from webapp.config import server_config
+from webapp.hosting import HostedStudy, count_sessions, host
+
+data_option = click.option(
+    "--data", type=click.Choice(DATA_KINDS), help="Which data; without it live, or what there is."
+)
+
+
+def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
+    """The study with the data that was asked for, or that there is; says so where it is not live.
+
+    Raises:
+        UserError: Nobody has taken part yet.
+    """
+    if data is not None:
+        return host(server_config(folder, data), verify=False)
+    for kind in DATA_KINDS:
+        hosted = host(server_config(folder, kind), verify=False)
+        if count_sessions(hosted):
+            if kind != "live":
+                say(f"No live data yet: this is {kind.upper()} data.")
+            return hosted
+    raise UserError(
+        f"{folder}: nobody has taken part yet. `evalkit study serve {folder}` is for people, "
+        f"`evalkit study simulate {folder}` for a rehearsal."
+    )

@@ -1,0 +1,55 @@
+"""What the command line tells people; everything but results goes to stderr."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+def say(text: str) -> None:
+    """A line of information."""
+    click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """A line that deserves attention."""
+    click.echo(f"{click.style('Warning', fg='yellow', bold=True)}: {text}", err=True)
+
+
+class Advance:
+    """Moves a progress bar on."""
+
+    def __init__(self, progress: Progress, label: str, total: int | None) -> None:
+        self._progress = progress
+        self._task = progress.add_task(label, total=total)
+
+    def __call__(self, done: int | None = None, total: int | None = None) -> None:
+        """One step, or to `done` of `total`."""
+        if done is None:
+            self._progress.advance(self._task)
+        else:
+            self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None = None) -> Iterator[Advance]:
+    """A bar with count, elapsed and remaining time; silent when stderr is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield Advance(progress, label, total)

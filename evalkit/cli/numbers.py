@@ -1,0 +1,38 @@
+"""`evalkit analyze` and `evalkit report`."""
+
+from pathlib import Path
+
+import click
+
+from evalkit.cli.data_kind import data_option, hosted_data
+from studies.records import DataKind
+from webapp.export import export
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+def analyze(folder: Path, data: DataKind | None) -> None:
+    """Estimate what the study in FOLDER planned; exports the responses first."""
+    click.echo(run_analysis(folder, data))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@data_option
+def report(folder: Path, data: DataKind | None) -> None:
+    """Write the report of the study in FOLDER, from fresh estimates."""
+    from evalkit.report import write_report
+
+    estimates = run_analysis(folder, data)
+    kind: DataKind = estimates.parent.name  # type: ignore[assignment]  # the folder is named after its data
+    click.echo(write_report(folder, kind))
+
+
+def run_analysis(folder: Path, data: DataKind | None) -> Path:
+    """Export, then analyse; returns the path of estimates.jsonl."""
+    from evalkit.analyses import analyze as analyze_study
+
+    hosted = hosted_data(folder, data)
+    export(hosted)
+    return analyze_study(folder, hosted.data)

@@ -1,0 +1,163 @@
+"""Runs the study server under gunicorn: one per study and kind of data, in this process or in a child."""
+
+import errno
+import fcntl
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import requests
+from gunicorn.app.base import BaseApplication
+
+from evalkit.cli.live_estimate import live_estimate
+from studies.errors import UserError
+from webapp.app import create_app
+from webapp.config import ServerConfig
+from webapp.hosting import host
+
+START_TIMEOUT_S = 60.0
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    def __init__(
+        self, config: ServerConfig, address: tuple[str, int], workers: int, ready: Callable[[], None]
+    ) -> None:
+        self._config, self._address, self._workers, self._ready = config, address, workers, ready
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": f"{self._address[0]}:{self._address[1]}",
+            "workers": self._workers,
+            "worker_class": "gthread",
+            "threads": 8,
+            "loglevel": "warning",
+            "graceful_timeout": 10,
+            "control_socket_disable": True,
+            "when_ready": lambda _server: self._ready(),
+        }
+        for name, value in settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """One application per worker process, made after the fork, so that none shares a connection."""
+        return create_app(host(self._config, verify=False), live_estimate)
+
+
+def run_server(
+    config: ServerConfig,
+    address: tuple[str, int],
+    *,
+    workers: int = 2,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve until told to stop (Ctrl-C or SIGTERM); does not return.
+
+    Args:
+        config: The server's settings.
+        address: Host and port.
+        workers: Worker processes.
+        ready: Called once it listens.
+    """
+    _Server(config, address, workers, ready).run()
+
+
+@contextmanager
+def only_server(folder: Path, data: str) -> Iterator[IO[str]]:
+    """Hold the study against a second server; the system lets go when the process ends, however it ends.
+
+    Raises:
+        UserError: Another server holds it.
+    """
+    with (folder / f".serving-{data}.lock").open("a", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"{folder}: another server is already running this study's {data} data. Stop it first, or use it."
+            ) from error
+        yield lock
+
+
+def check_port(host_name: str, port: int) -> None:
+    """Find out early whether the port can be used.
+
+    Raises:
+        UserError: It is taken, or may not be used.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host_name, port))
+        except OSError as error:
+            reason = (
+                "is taken by another program"
+                if error.errno == errno.EADDRINUSE
+                else f"cannot be used: {error.strerror}"
+            )
+            raise UserError(
+                f"--port {port}: this port {reason}. Choose another one, for example --port {port + 1}."
+            ) from error
+
+
+def free_port() -> int:
+    """A port on the loopback that nobody uses right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _serve_in_child(config: ServerConfig, port: int, workers: int, parent: int) -> None:
+    def stop_without_parent() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop_without_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    run_server(config, ("127.0.0.1", port), workers=workers)
+
+
+@contextmanager
+def background_server(config: ServerConfig, *, workers: int = 2) -> Iterator[str]:
+    """A server in a child process on a free loopback port; yields its address and stops it afterwards.
+
+    It also stops by itself when the parent is gone.
+
+    Raises:
+        UserError: It did not start in time.
+    """
+    port = free_port()
+    child = multiprocessing.get_context("spawn").Process(
+        target=_serve_in_child, args=(config, port, workers, os.getpid())
+    )
+    child.start()
+    try:
+        _wait_until_ready(f"http://127.0.0.1:{port}/ready", child.is_alive)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.join(20)
+        if child.is_alive():
+            child.kill()
+            child.join()
+
+
+def _wait_until_ready(url: str, alive: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while alive() and time.monotonic() < deadline:
+        try:
+            if requests.get(url, timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    raise UserError("The study server did not start; what it printed above says why.")

@@ -1,0 +1,56 @@
+"""`evalkit study build`: image sets -> one uniform stimulus bundle, and the plan's balance."""
+
+from pathlib import Path
+
+import click
+
+from evalkit.cli.messages import progress_bar, say, warn
+from studies.design import Study, load_study
+from studies.errors import UserError
+from studies.plan import allocate, summarise
+from studies.stimuli import FOLDER, Bundle, build_bundle
+from webapp import freeze
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--allow-near-duplicates", is_flag=True, help="Build although a generator repeats itself.")
+def build(folder: Path, allow_near_duplicates: bool) -> None:
+    """Make the uniform stimulus bundle of the study in FOLDER."""
+    study = load_study(folder)
+    if freeze.frozen_parts(folder) is not None:
+        raise UserError(
+            f"{folder}: the study is frozen by its first live session, so its stimuli stay as they are. New images "
+            "are a new study."
+        )
+    with progress_bar("Stimuli") as advance:
+        bundle = build_bundle(study, folder, allow_near_duplicates=allow_near_duplicates, progress=advance)
+    report_bundle(bundle)
+    report_plan(study, bundle)
+    say(f"Next: evalkit study preview {folder}")
+    click.echo(folder / FOLDER)
+
+
+def report_bundle(bundle: Bundle) -> None:
+    """Say what was built."""
+    say(
+        f"{len(bundle.stimuli)} stimuli of {bundle.width_px} x {bundle.height_px} px, every file "
+        f"{bundle.file_length_bytes / 1024:.0f} KiB long."
+    )
+    for step in bundle.recipe:
+        say(f"  {step}")
+    for warning in bundle.warnings:
+        warn(warning)
+
+
+def report_plan(study: Study, bundle: Bundle) -> None:
+    """Say what the places will look like, and what they had to give up."""
+    summary = summarise(study, bundle.stimuli, allocate(study, bundle.stimuli))
+    low, high = summary.views_per_image
+    say(
+        f"{summary.places} places; each image is scored {low if low == high else f'{low} to {high}'} times per "
+        f"algorithm; first/second differ by at most {summary.order_imbalance} per image, left/right by at most "
+        f"{summary.side_imbalance}; a reserve of {summary.reserve} per session."
+    )
+    for warning in summary.warnings:
+        warn(warning)

@@ -1,0 +1,7 @@
+"""Image sets -> one uniform stimulus bundle, so that only the picture itself can tell real from fake."""
+
+from studies.imagesets import pixel_digest
+from studies.stimuli.build import build_bundle
+from studies.stimuli.bundle import FOLDER, Bundle, NearDuplicates, Original, load_bundle
+
+__all__ = ["FOLDER", "Bundle", "NearDuplicates", "Original", "build_bundle", "load_bundle", "pixel_digest"]

@@ -1,0 +1,89 @@
+"""What a server needs to know before it starts: which study, which data, which keys, which database."""
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studies.errors import UserError
+from studies.records import DataKind
+
+DATABASE_VARIABLE = "EVALKIT_DATABASE_URL"
+KEY_VARIABLE = "EVALKIT_SECRET_KEY"
+KEY_FILE = "secret.key"
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Fixed when the server starts; no request changes any of it."""
+
+    folder: Path
+    """The study folder."""
+    data: DataKind
+    """Which data this server writes."""
+    secret_key: str = field(repr=False)
+    """Hashes worker ids, signs cookies, derives addresses and codes."""
+    database_url: str = field(repr=False)
+    """SQLAlchemy address; SQLite inside the study folder unless the environment names a PostgreSQL."""
+    observer: str = ""
+    """For simulated data: what answers (`known`, `seeing`); empty for people."""
+    secure_cookies: bool = False
+    """Send cookies over HTTPS only; set where the participant link is https."""
+
+
+def server_config(
+    folder: Path, data: DataKind, *, observer: str = "", secure_cookies: bool = False
+) -> ServerConfig:
+    """Settings from the study folder and the environment.
+
+    Raises:
+        UserError: No secret key, or a database address of another kind.
+    """
+    return ServerConfig(folder, data, load_secret_key(folder), database_url(folder), observer, secure_cookies)
+
+
+def database_url(folder: Path) -> str:
+    """The database of `EVALKIT_DATABASE_URL`, else `study.sqlite` in the study folder.
+
+    Raises:
+        UserError: The variable names neither SQLite nor PostgreSQL through psycopg.
+    """
+    url = os.environ.get(DATABASE_VARIABLE, "")
+    if not url:
+        return f"sqlite:///{folder.resolve() / 'study.sqlite'}"
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise UserError(
+            f"{DATABASE_VARIABLE}: only postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH is "
+            f"supported, not {url.split(':', 1)[0]}://. Correct it, or unset it to use SQLite in the study folder."
+        )
+    return url
+
+
+def load_secret_key(folder: Path) -> str:
+    """The key of `EVALKIT_SECRET_KEY`, else of the study folder's secret.key.
+
+    Raises:
+        UserError: There is neither, or it is too short to protect anything.
+    """
+    key = os.environ.get(KEY_VARIABLE, "")
+    path = folder / KEY_FILE
+    if not key and not path.is_file():
+        raise UserError(
+            f"{path}: missing. It hashes worker ids; without the first key, returning workers are not recognised. "
+            f"Bring the file back, or set {KEY_VARIABLE}."
+        )
+    key = key or path.read_text(encoding="ascii").strip()
+    if len(key) < 32:
+        raise UserError(
+            f"{KEY_VARIABLE if KEY_VARIABLE in os.environ else path}: at least 32 characters are needed."
+        )
+    return key
+
+
+def create_secret_key(folder: Path) -> None:
+    """Write a new random key that only its owner can read; an existing one is kept."""
+    path = folder / KEY_FILE
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32) + "\n")

@@ -1,0 +1,108 @@
+"""The database: one engine, two kinds of transaction, one schema version."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from studies.errors import UserError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Transactions on one database; SQLite and PostgreSQL behave alike."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that may write. On SQLite it takes the write lock at once, so it never has to upgrade."""
+        with self._transaction("IMMEDIATE") as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads."""
+        with self._transaction("DEFERRED") as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, mode: str) -> Iterator[Session]:
+        with (
+            self.engine.connect().execution_options(sqlite_begin=mode) as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False) as session,
+        ):
+            yield session
+            session.flush()
+
+    def upgrade(self) -> None:
+        """Create the tables of an empty database, and check that those of another one fit.
+
+        Raises:
+            UserError: The database cannot be reached, or belongs to another version or another program.
+        """
+        try:
+            with self.engine.connect() as connection:
+                version = MigrationContext.configure(connection).get_current_revision()
+                known = set(inspect(connection).get_table_names())
+        except OperationalError as error:
+            reason = str(error.orig).splitlines()[0]
+            raise UserError(f"{self._shown()}: the database cannot be opened: {reason}.") from error
+        head = _alembic(self.url).attributes["head"]
+        if version == head:
+            return
+        if version is not None or known & {"sessions", "trials"}:
+            raise UserError(
+                f"{self._shown()}: the database was made by another version of evalkit (schema {version}, this "
+                f"version needs {head}). Use the version it was made with, or another database."
+            )
+        with self.engine.begin() as connection:
+            config = _alembic(self.url)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def _shown(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    engine = create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy, not sqlite3, says BEGIN
+        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {setting}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _alembic(url: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["head"] = ScriptDirectory.from_config(config).get_current_head()
+    return config

@@ -1,0 +1,160 @@
+"""A study as a server hosts it: settings, images, places and plans, bound to one database and one kind of data."""
+
+import dataclasses
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from studies.design import Study, load_study
+from studies.errors import UserError
+from studies.plan import Pairing, Place, allocate, plan_session
+from studies.records import DataKind, SessionPlan
+from studies.stimuli import FOLDER as BUNDLE_FOLDER
+from studies.stimuli import Bundle, load_bundle
+from webapp.config import ServerConfig
+from webapp.db import Database
+from webapp.tables import ArrivalRow, EventRow, PlaceRow, ResponseRow, SessionRow, StudyRow, TrialRow
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass
+class HostedStudy:
+    """What every request needs; the same in each worker process, nothing in it changes between requests."""
+
+    config: ServerConfig
+    study: Study
+    bundle: Bundle
+    database: Database
+    clock: Callable[[], int] = now_ms
+    """Milliseconds since 1970; tests move it."""
+    _plans: dict[int, SessionPlan] = field(default_factory=dict)
+    _plans_lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def data(self) -> DataKind:
+        """Which data this server writes."""
+        return self.config.data
+
+    @property
+    def scope(self) -> str:
+        """Where one worker may have one session: live and pilot share, rehearsals have their own."""
+        return self.study.scope if self.data in ("live", "pilot") else f"{self.study.scope}/{self.data}"
+
+    def image_bytes(self, stimulus: str) -> bytes:
+        """The file of one stimulus; the same path for real and fake."""
+        return (self.config.folder / BUNDLE_FOLDER / self._files[stimulus]).read_bytes()
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return {image.id: image.file for image in self.bundle.stimuli}
+
+    def plan(self, place: PlaceRow) -> SessionPlan:
+        """The plan of one place; pure, so it is worked out once per process."""
+        with self._plans_lock:
+            if place.id not in self._plans:
+                pairings = tuple(Pairing(**pairing) for pairing in place.pairings)
+                drawn = Place(place.condition, place.place_index, pairings)
+                self._plans[place.id] = plan_session(self.study, self.bundle.stimuli, drawn)
+            return self._plans[place.id]
+
+
+def host(config: ServerConfig, clock: Callable[[], int] = now_ms, *, verify: bool = True) -> HostedStudy:
+    """Load the study, check its bundle and its database.
+
+    Args:
+        config: The server's settings.
+        clock: Milliseconds since 1970.
+        verify: Whether to read every stimulus and compare it with the manifest.
+
+    Raises:
+        UserError: study.toml, the bundle or the database is not usable (see there).
+    """
+    study = load_study(config.folder)
+    bundle = load_bundle(config.folder, verify=verify)
+    database = Database(config.database_url)
+    database.upgrade()
+    return HostedStudy(config, study, bundle, database, clock)
+
+
+def plan_digest(study: Study, bundle: Bundle) -> str:
+    """SHA-256 of all that the places depend on."""
+    protocol = study.protocol
+    drawn_from = {
+        "study": study.study.model_dump(
+            include={"seed", "question", "pairing", "design", "participants_per_condition", "practice_images"}
+        ),
+        "protocol": [protocol.name, protocol.practice, protocol.scored, protocol.reserve],
+        "conditions": sorted(study.conditions),
+        "stimuli": sorted(
+            (image.id, image.condition, image.run, image.source_id) for image in bundle.stimuli
+        ),
+    }
+    return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()
+
+
+def prepare(hosted: HostedStudy) -> None:
+    """Draw the places into the database, once; later starts find them there.
+
+    Places without sessions are drawn anew when the study has changed; preview sessions are dropped for it, since
+    they never count.
+
+    Raises:
+        UserError: The study has changed under sessions that do count.
+    """
+    study, data, digest = hosted.study, hosted.data, plan_digest(hosted.study, hosted.bundle)
+    with hosted.database.write() as db:
+        row = db.get(StudyRow, (study.id, data), with_for_update=True)
+        if row and row.plan_digest == digest:
+            return
+        if row and data != "preview" and _count_sessions(db, study.id, data):
+            raise UserError(
+                f"{hosted.config.folder}: the design or the images changed after the first {data} session, so its "
+                "places no longer fit. Change them back, or make a new study for the new design."
+            )
+        discard(db, study.id, data)
+        db.add(StudyRow(study=study.id, data=data, plan_digest=digest, frozen_at=None))
+        for position, place in enumerate(allocate(study, hosted.bundle.stimuli)):
+            db.add(
+                PlaceRow(
+                    study=study.id,
+                    data=data,
+                    condition=place.condition,
+                    place_index=place.index,
+                    queue_position=position,
+                    pairings=[dataclasses.asdict(pairing) for pairing in place.pairings],
+                )
+            )
+
+
+def discard(db: Session, study: str, data: str) -> None:
+    """Remove everything of one study and one kind of data; only for data that do not count."""
+    trials = select(TrialRow.id).where(TrialRow.study == study, TrialRow.data == data)
+    db.execute(delete(EventRow).where(EventRow.trial_id.in_(trials)))
+    db.execute(delete(ResponseRow).where(ResponseRow.trial_id.in_(trials)))
+    for table in (TrialRow, SessionRow, PlaceRow, ArrivalRow, StudyRow):
+        db.execute(delete(table).where(table.study == study, table.data == data))
+    db.expire_all()
+
+
+def count_sessions(hosted: HostedStudy) -> int:
+    """Sessions that have begun, whatever became of them."""
+    with hosted.database.read() as db:
+        return _count_sessions(db, hosted.study.id, hosted.data)
+
+
+def _count_sessions(db: Session, study: str, data: str) -> int:
+    query = (
+        select(func.count()).select_from(SessionRow).where(SessionRow.study == study, SessionRow.data == data)
+    )
+    return db.execute(query).scalar_one()

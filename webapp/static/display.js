@@ -1,0 +1,290 @@
+/**
+ * Shows the timed frames of one trial and measures what was shown.
+ *
+ * All images stand decoded on transparent canvases before the trial starts. A frame callback makes a canvas opaque;
+ * that callback's own timestamp is the onset (the next one's would be a frame late). The callback nearest to
+ * onset + planned time makes it transparent again. Timers are never used: they know nothing of the screen.
+ */
+
+import { density, pageZoom } from "./geometry.js";
+
+/** Frames between handing over a bitmap and its onset, so that the upload is over by then. */
+const FRAMES_AHEAD = 2;
+
+export class Display {
+  #canvases = new Map();
+  #masks = new Map();
+  #sides = new Map();
+  #run = null;
+
+  /**
+   * @param {HTMLElement} stage
+   * @param {import("./frame_clock.js").FrameClock} clock
+   * @param {import("./geometry.js").Geometry} geometry
+   */
+  constructor(stage, clock, geometry) {
+    this.stage = stage;
+    this.clock = clock;
+    this.geometry = geometry;
+    clock.onFrame((now, gap) => this.#tick(now, gap));
+    document.addEventListener("visibilitychange", (event) => this.#visibilityChanged(event.timeStamp));
+    window.addEventListener("pagehide", (event) => this.#spoil("hidden", event.timeStamp));
+    window.addEventListener("blur", () => this.#run && (this.#run.record.blur_count += 1));
+    window.addEventListener("resize", (event) => this.#resized(event.timeStamp));
+    window.visualViewport?.addEventListener("resize", (event) => this.#resized(event.timeStamp));
+  }
+
+  /**
+   * Puts the images of a trial on their places, invisible.
+   * @param {Map<string, ImageBitmap>} bitmaps
+   * @param {Array<object>} schedule
+   */
+  load(bitmaps, schedule) {
+    const [width, height] = this.geometry.imagePx;
+    for (const frame of schedule) {
+      for (const { slot, side } of frame.slots ?? []) this.#sides.set(String(slot), side);
+    }
+    for (const [slot, bitmap] of bitmaps) {
+      if (bitmap.width !== width || bitmap.height !== height) {
+        throw new Error(`image ${slot} is ${bitmap.width}x${bitmap.height}, not ${width}x${height}`);
+      }
+      const canvas = this.#canvas(this.#canvases, slot, "stimulus");
+      canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+    }
+    const masked = schedule.filter((frame) => frame.kind === "mask").flatMap((frame) => frame.slots);
+    for (const { slot } of masked) drawNoise(this.#canvas(this.#masks, String(slot), "stimulus mask"));
+    this.arrange();
+  }
+
+  /** Shows all loaded images at once, untimed: the feedback of a practice trial. */
+  reveal() {
+    for (const canvas of this.#canvases.values()) canvas.style.opacity = "1";
+  }
+
+  /** Takes everything off the stage and forgets its pixels. */
+  clear() {
+    for (const canvas of this.#canvases.values()) {
+      canvas.style.opacity = "0";
+      canvas.getContext("bitmaprenderer").transferFromImageBitmap(null);
+    }
+    for (const mask of this.#masks.values()) mask.style.opacity = "0";
+  }
+
+  /** Puts every canvas where the present window and zoom want it. */
+  arrange() {
+    for (const canvases of [this.#canvases, this.#masks]) {
+      for (const [slot, canvas] of canvases) {
+        const place = this.geometry.place(this.#sides.get(slot) ?? "centre");
+        for (const [property, value] of Object.entries(place)) canvas.style[property] = `${value}px`;
+      }
+    }
+  }
+
+  /**
+   * Plays what was loaded, up to the question.
+   * @param {Array<object>} schedule
+   * @param {object} costs slot -> {fetch_ms, decode_ms, bytes}
+   * @param {Promise<unknown>} begun resolves when the server knows that the trial begins; until then no image
+   * @param {(frame: object, onset: number) => void} onQuestion called inside the frame callback that shows it
+   * @param {(kind: string) => void} onFrame told the kind of every frame
+   * @returns {Promise<object>} the display record; `void_reason` says what spoilt the trial, if anything did
+   */
+  play(schedule, costs, begun, onQuestion, onFrame) {
+    return new Promise((resolve, reject) => {
+      const run = {
+        // Nothing is acknowledged in the very first frame, so there is always a blank to wait in.
+        schedule: schedule[0].kind === "blank" ? schedule : [{ kind: "blank", ms: 0 }, ...schedule],
+        step: 0,
+        since: null,
+        ticks: 0,
+        acknowledged: false,
+        shown: false,
+        frameMs: this.clock.frameMs,
+        window: windowState(),
+        record: this.#newRecord(costs),
+        visible: new Set(),
+        onQuestion,
+        onFrame,
+        resolve,
+      };
+      this.#run = run;
+      onFrame("blank");
+      begun.then(
+        () => (run.acknowledged = true),
+        (error) => {
+          if (this.#run === run) this.#run = null;
+          this.clear();
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /** The record of a trial that could not be shown at all. */
+  nothingShown(costs, reason) {
+    return { ...this.#newRecord(costs), void_reason: reason };
+  }
+
+  #tick(now, gap) {
+    const run = this.#run;
+    if (!run) return;
+    run.ticks += 1;
+    for (const slot of run.visible) {
+      const entry = run.record.slots[slot];
+      entry.max_frame_gap_ms = Math.max(entry.max_frame_gap_ms, gap);
+    }
+    if (run.since === null) {
+      run.since = now;
+    } else if (now - run.since >= run.schedule[run.step].ms - run.frameMs / 2 && this.#mayGoOn(run)) {
+      this.#enter(run, now);
+    }
+    for (const slot of run.visible) run.record.slots[slot].frames += 1;
+  }
+
+  #mayGoOn(run) {
+    return run.shown || (run.acknowledged && run.ticks > FRAMES_AHEAD);
+  }
+
+  /** Goes to the next frame of the schedule, in this very frame of the screen. */
+  #enter(run, now) {
+    do run.step += 1;
+    while (run.schedule[run.step].kind === "blank" && run.schedule[run.step].ms <= 0);
+    const frame = run.schedule[run.step];
+    run.since = now;
+    this.#showOnly(run, frame, now);
+    if (frame.kind === "question") {
+      this.#finish(run);
+      run.onQuestion(frame, now);
+    } else {
+      run.onFrame(frame.kind);
+    }
+  }
+
+  #showOnly(run, frame, now) {
+    const slots = new Set((frame?.slots ?? []).map(({ slot }) => String(slot)));
+    for (const [slot, canvas] of this.#canvases) {
+      const visible = frame?.kind === "images" && slots.has(slot);
+      canvas.style.opacity = visible ? "1" : "0";
+      if (visible && !run.visible.has(slot)) this.#appeared(run, slot, now);
+      if (!visible && run.visible.has(slot)) this.#vanished(run, slot, now);
+    }
+    for (const [slot, mask] of this.#masks) {
+      mask.style.opacity = frame?.kind === "mask" && slots.has(slot) ? "1" : "0";
+    }
+  }
+
+  #appeared(run, slot, now) {
+    run.shown = true;
+    run.visible.add(slot);
+    run.record.slots[slot].onset ??= now;
+    run.record.slots[slot].latest = now;
+  }
+
+  #vanished(run, slot, now) {
+    const entry = run.record.slots[slot];
+    run.visible.delete(slot);
+    entry.offset = now;
+    entry.exposure_ms = round((entry.exposure_ms ?? 0) + now - entry.latest);
+  }
+
+  #visibilityChanged(now) {
+    const run = this.#run;
+    if (!run) return;
+    if (document.hidden) this.#spoil("hidden", now);
+    // Whoever comes back before the first image gets the whole blank to settle.
+    else this.#blankAgain(run);
+  }
+
+  #resized(now) {
+    const run = this.#run;
+    if (run && windowState() !== run.window) {
+      run.window = windowState();
+      if (run.shown || !this.geometry.fits) this.#spoil("resized", now, true);
+      else this.#blankAgain(run);
+    }
+    if (!run?.shown) this.arrange();
+  }
+
+  #blankAgain(run) {
+    run.since = null;
+    run.step = 0;
+  }
+
+  /** A trial whose images were seen under other conditions than planned is over. */
+  #spoil(reason, now, evenUnseen = false) {
+    const run = this.#run;
+    if (!run || !(run.shown || evenUnseen)) return;
+    this.#showOnly(run, null, now);
+    run.record.void_reason = reason;
+    this.#finish(run);
+  }
+
+  #finish(run) {
+    this.#run = null;
+    this.clear();
+    for (const entry of Object.values(run.record.slots)) delete entry.latest;
+    run.resolve(run.record);
+  }
+
+  #newRecord(costs) {
+    const slots = {};
+    for (const [slot, cost] of Object.entries(costs)) {
+      slots[slot] = {
+        exposure_ms: null,
+        frames: 0,
+        max_frame_gap_ms: 0,
+        onset: null,
+        offset: null,
+        fetch_ms: round(cost.fetch_ms),
+        decode_ms: round(cost.decode_ms),
+        bytes: cost.bytes,
+      };
+    }
+    return { slots, ...surroundings(this.clock, this.geometry), hidden_ms: 0, blur_count: 0, void_reason: "" };
+  }
+
+  #canvas(canvases, slot, classes) {
+    let canvas = canvases.get(slot);
+    if (!canvas) {
+      canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = this.geometry.imagePx;
+      canvas.className = classes;
+      canvas.dataset.slot = slot;
+      canvas.style.opacity = "0";
+      this.stage.prepend(canvas);
+      canvases.set(slot, canvas);
+    }
+    return canvas;
+  }
+}
+
+/** What a trial looked like from outside, whatever happened in it. */
+export function surroundings(clock, geometry) {
+  return {
+    refresh_hz: round(1000 / clock.frameMs),
+    device_pixel_ratio: density(),
+    zoom: round(pageZoom() * (window.visualViewport?.scale ?? 1)),
+    pixel_scale: geometry.pixelScale,
+    screen_px: `${window.screen.width}x${window.screen.height}`,
+    window_px: `${window.innerWidth}x${window.innerHeight}`,
+    fullscreen: document.fullscreenElement !== null,
+  };
+}
+
+/** Two equal strings mean that nothing moved; a phone sends resize events for nothing. */
+function windowState() {
+  const scale = window.visualViewport?.scale ?? 1;
+  return [window.innerWidth, window.innerHeight, window.devicePixelRatio, scale].join(" ");
+}
+
+function drawNoise(canvas) {
+  const context = canvas.getContext("2d");
+  const noise = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(noise.data.buffer);
+  for (let index = 0; index < pixels.length; index += 1) pixels[index] = 0xff000000 | (Math.random() * 0x1000000);
+  context.putImageData(noise, 0, 0);
+}
+
+function round(value) {
+  return value === null || value === undefined ? null : Math.round(value * 1000) / 1000;
+}

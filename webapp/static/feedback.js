@@ -1,0 +1,74 @@
+/** After a practice answer: both images once more, what they were, and whether the answer was right. */
+
+const SHOWN_MS = 2400;
+const NAMES = { real: "Real", fake: "Fake" };
+
+/**
+ * Shows the feedback for the time of the original tool. Source: index_template.html of phillipi/AMT_Real_vs_Fake.
+ * @param {object} parts {display, geometry, clock, captions, verdict}: the stage and its text elements
+ * @param {{correct: boolean, truth: Record<string, string>}} feedback
+ * @param {{schedule: Array<object>}} issue
+ * @param {string} choice
+ * @param {Map<string, ImageBitmap>} bitmaps empty after a reload: the images are not shown a second time
+ */
+export async function showFeedback(parts, feedback, issue, choice, bitmaps) {
+  const sides = sidesOf(issue.schedule);
+  const chosen = { first: "1", second: "2" }[choice] ?? null;
+  parts.display.load(bitmaps, issue.schedule);
+  const draw = () => {
+    parts.display.arrange();
+    const marks = [];
+    for (const [slot, truth] of Object.entries(feedback.truth)) {
+      const side = sides.get(slot) ?? "centre";
+      marks.push(caption(parts.geometry, side, truth, slot === chosen ? "your choice" : ""));
+      if (slot === chosen) marks.push(frameAround(parts.geometry.place(side), feedback.correct));
+    }
+    parts.captions.replaceChildren(...marks);
+    parts.verdict.style.top = `${parts.geometry.below("centre", 0).top + 60}px`;
+  };
+  parts.verdict.textContent = verdict(feedback, sides, chosen);
+  parts.captions.hidden = false;
+  draw();
+  window.addEventListener("resize", draw);
+  parts.display.reveal();
+  await parts.clock.wait(SHOWN_MS);
+  window.removeEventListener("resize", draw);
+  parts.display.clear();
+  parts.captions.hidden = true;
+  parts.captions.replaceChildren();
+  parts.verdict.textContent = "";
+}
+
+function sidesOf(schedule) {
+  const sides = new Map();
+  for (const frame of schedule) for (const { slot, side } of frame.slots ?? []) sides.set(String(slot), side);
+  return sides;
+}
+
+function verdict(feedback, sides, chosen) {
+  if (feedback.correct) return "✓ You are correct!";
+  const [slot, truth] = Object.entries(feedback.truth).find(([each]) => each === (chosen ?? each));
+  const which = { left: "The left image", right: "The right image" }[sides.get(slot)] ?? "That image";
+  return `✗ Incorrect. ${which} was ${truth}.`;
+}
+
+function caption(geometry, side, truth, note) {
+  const { middle, top } = geometry.below(side, 60);
+  const item = document.createElement("p");
+  item.className = "caption";
+  item.textContent = NAMES[truth] ?? truth;
+  item.style.left = `${middle}px`;
+  item.style.top = `${top - 6}px`;
+  const small = document.createElement("span");
+  small.className = "yours";
+  small.textContent = note;
+  item.append(small);
+  return item;
+}
+
+function frameAround(place, correct) {
+  const item = document.createElement("div");
+  item.className = correct ? "chosen" : "chosen wrong";
+  for (const [property, value] of Object.entries(place)) item.style[property] = `${value}px`;
+  return item;
+}

@@ -1,0 +1,102 @@
+/** The question after a trial: buttons on their sides, arrow keys, and the time an answer took. */
+
+const KEY_OF_SIDE = { left: "ArrowLeft", right: "ArrowRight", centre: "ArrowDown" };
+const ARROW_OF_SIDE = { left: "←", right: "→", centre: "↓" };
+
+export class Question {
+  #abort = null;
+
+  /**
+   * @param {HTMLElement} root
+   * @param {import("./geometry.js").Geometry} geometry
+   */
+  constructor(root, geometry) {
+    this.root = root;
+    this.geometry = geometry;
+    this.text = root.querySelector("#question-text");
+    this.choices = root.querySelector("#choices");
+    window.addEventListener("resize", () => this.arrange());
+  }
+
+  /**
+   * Shows the question and waits for an answer. To be called inside the frame callback that draws it, so that its
+   * timestamp is the moment the question appeared.
+   * @param {{text: string, buttons: Array<{value: string, label: string, side: string}>}} frame
+   * @param {number} onset
+   * @returns {Promise<{choice: string, rt_ms: number, input: "key" | "mouse" | "touch"}>}
+   */
+  ask(frame, onset) {
+    this.text.textContent = frame.text;
+    this.choices.replaceChildren(...frame.buttons.map(button));
+    this.root.hidden = false;
+    this.arrange();
+    return new Promise((resolve) => this.#listen(onset, resolve));
+  }
+
+  /** Takes the question off the stage. */
+  hide() {
+    this.root.hidden = true;
+    this.choices.replaceChildren();
+  }
+
+  /** Under the sides the images had; inside the window whatever its size. */
+  arrange() {
+    if (this.root.hidden) return;
+    const buttons = [...this.choices.children];
+    let upper = Infinity;
+    for (const item of buttons) {
+      const { middle, top } = this.geometry.below(item.dataset.side, item.offsetHeight);
+      const half = item.offsetWidth / 2;
+      const inside = Math.max(half + 8, Math.min(middle, window.innerWidth - half - 8));
+      item.style.left = `${inside}px`;
+      item.style.top = `${top}px`;
+      upper = Math.min(upper, top);
+    }
+    const place = this.geometry.place("centre");
+    const middle = Math.min(place.top + place.height / 2, upper - this.text.offsetHeight / 2 - 8);
+    this.text.style.top = `${middle}px`;
+  }
+
+  #listen(onset, resolve) {
+    this.#abort?.abort();
+    this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const answer = (item, event, input) => {
+      // A press from before the question was there, or made by a program, is no answer.
+      if (!item || !event.isTrusted || event.timeStamp < onset) return;
+      this.#abort.abort();
+      item.classList.add("pressed");
+      for (const other of this.choices.children) other.disabled = true;
+      resolve({ choice: item.value, rt_ms: Math.round((event.timeStamp - onset) * 1000) / 1000, input });
+    };
+    const pressed = (event) => {
+      if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      const item = [...this.choices.children].find((each) => KEY_OF_SIDE[each.dataset.side] === event.key);
+      if (item) event.preventDefault();
+      answer(item, event, "key");
+    };
+    const clicked = (event) => answer(event.target.closest("button"), event, inputOf(event));
+    document.addEventListener("keydown", pressed, { signal });
+    this.choices.addEventListener("click", clicked, { signal });
+  }
+}
+
+function button({ value, label, side }) {
+  const item = document.createElement("button");
+  item.type = "button";
+  item.className = "choice";
+  item.value = value;
+  item.dataset.side = side;
+  const arrow = document.createElement("span");
+  arrow.className = "hint-key";
+  arrow.textContent = ARROW_OF_SIDE[side];
+  arrow.ariaHidden = "true";
+  item.append(...(side === "right" ? [label, arrow] : [arrow, label]));
+  return item;
+}
+
+/** A click that no pointer made came from Enter or Space on the button. */
+function inputOf(event) {
+  if (event.detail === 0) return "key";
+  return event.pointerType === "touch" || event.pointerType === "pen" ? "touch" : "mouse";
+}

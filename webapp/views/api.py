@@ -1,0 +1,77 @@
+"""JSON for the participant page. Every request but the first carries the page's nonce in a header."""
+
+from typing import Any, TypeVar
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import text
+
+from webapp import sessions, trials
+from webapp.views import cookie_token, hosted
+
+blueprint = Blueprint("api", __name__)
+
+PAGE_HEADER = "X-Evalkit-Page"
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def _page() -> str:
+    return request.headers.get(PAGE_HEADER, "")
+
+
+def _body(kind: type[Body]) -> Body:
+    try:
+        return kind.model_validate(request.get_json(silent=True))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(str(part) for part in problem["loc"]) or "body"
+        raise sessions.Refusal(422, "invalid", f"{where}: {problem['msg']}") from error
+
+
+@blueprint.before_request
+def _same_origin() -> None:
+    """Refuse requests that another site's page makes in this browser's name."""
+    origin = request.headers.get("Origin")
+    if request.method == "POST" and origin is not None and origin.split("://")[-1] != request.host:
+        raise sessions.Refusal(403, "origin", "This request came from another site.")
+
+
+@blueprint.post("/api/page")
+def open_page() -> Any:
+    """A page was loaded."""
+    page = sessions.open_page(hosted(), cookie_token())
+    return jsonify(page=page, **trials.current_state(hosted(), cookie_token(), page))
+
+
+@blueprint.post("/api/trials/<int:trial_id>/begun")
+def begun(trial_id: int) -> Any:
+    """A pair is about to appear."""
+    trials.begun(hosted(), cookie_token(), _page(), trial_id)
+    return jsonify(ok=True)
+
+
+@blueprint.post("/api/trials/<int:trial_id>/ended")
+def ended(trial_id: int) -> Any:
+    """A pair is gone from the screen."""
+    return jsonify(trials.ended(hosted(), cookie_token(), _page(), trial_id, _body(trials.Display)))
+
+
+@blueprint.post("/api/trials/<int:trial_id>/answer")
+def answer(trial_id: int) -> Any:
+    """An answer."""
+    return jsonify(trials.answer(hosted(), cookie_token(), _page(), trial_id, _body(trials.Answer)))
+
+
+@blueprint.get("/i/<address>")
+def image(address: str) -> Response:
+    """One image; the same headers, length and path for real and fake."""
+    return Response(trials.image(hosted(), cookie_token(), address), mimetype="image/png")
+
+
+@blueprint.get("/ready")
+def ready() -> Any:
+    """Whether this server can take participants: its database answers."""
+    with hosted().database.read() as db:
+        db.execute(text("SELECT 1"))
+    return jsonify(ready=True)
