@@ -1,0 +1,31 @@
+"""evalkit: do your images fool people, by how much, and how sure are you?
+
+Names are imported when they are first used, so that `import evalkit` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evalkit.analyses import analyze as analyze_study
+    from evalkit.analyses.fool_rate import fool_rate
+    from evalkit.report import write_report
+
+__all__ = ["analyze_study", "fool_rate", "write_report"]
+
+_HOMES = {
+    "analyze_study": ("evalkit.analyses", "analyze"),
+    "fool_rate": ("evalkit.analyses.fool_rate", "fool_rate"),
+    "write_report": ("evalkit.report", "write_report"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,68 @@
+# Two commands: `make demo` and `make test`. Everything lands in this folder, nothing in the system
+# (except Debian's chromium, which `make test` installs when root, and names in one line when not).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+UV_VERSION := 0.9
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+EVALKIT := $(VENV)/bin/evalkit
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+SERVE ?= 1
+PORT ?= 8000
+
+.PHONY: help setup demo test test-data reliability lint lock browser clean
+
+help:
+	@echo "make demo            a whole study on made-up images: a report, and the study running (SERVE=0: report only)"
+	@echo "make test            lint, types and all tests"
+	@echo "make test-data       only the tests on the shared data folder; fails without it"
+	@echo "make reliability     long figures (coverage, faults); writes docs/reliability.md"
+	@echo "make lock            resolve requirements.lock anew"
+
+setup: $(VENV)/.complete
+
+$(VENV)/.complete: requirements.lock pyproject.toml | uv
+	@$(UV) venv --quiet --clear --python 3.11 $(VENV) 2>/dev/null || $(UV) venv --quiet --clear $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: uv
+uv:
+	@if [ ! -x "$(UV)" ] && ! command -v uv >/dev/null; then scripts=.uv; \
+	  python3 -m pip install --quiet --disable-pip-version-check --target .uv "uv>=$(UV_VERSION)" 2>/dev/null \
+	  || { python3 -m venv .uv/venv && .uv/venv/bin/pip install --quiet "uv>=$(UV_VERSION)" \
+	       && mkdir -p .uv/bin && ln -sf ../venv/bin/uv .uv/bin/uv; } \
+	  || { echo "uv could not be fetched: install pip first (sudo apt-get install python3-pip python3-venv)."; exit 1; }; fi
+
+demo: setup
+	@$(EVALKIT) demo --folder demo --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+
+lint: setup
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+browser:
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; \
+	  else echo "The browser tests need Chromium: sudo apt-get install chromium fonts-dejavu-core"; exit 1; fi; }
+
+test: lint browser
+	@$(PYTHON) -m pytest -m "not reliability"
+
+test-data: setup
+	@EVALKIT_REQUIRE_SHARED_DATA=1 $(PYTHON) -m pytest -m shared_data
+
+reliability: setup browser
+	@$(PYTHON) -m pytest -m reliability
+
+lock: | uv
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 \
+	  --upgrade pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf $(VENV) .uv demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,92 @@
+"""What an analysis is: a named recipe from table and study to results."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from evalkit.responses import ResponseTable
+from evalkit.results import Provenance, Result
+from studies.design import Study
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an analysis is told beside table and study."""
+
+    provenance: Provenance
+    """Of the run; each analysis only adds its own name and status."""
+    n_resamples: int = 10_000
+    """Draws of each bootstrap."""
+
+    def seed(self, *about: str) -> int:
+        """A seed for one estimate, from its name and the study, so that no estimate depends on another's draws."""
+        text = "\x1f".join((self.provenance.study, *about))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6])
+
+
+Analysis = Callable[[ResponseTable, Study, Context], list[Result]]
+"""`run(table, study, context) -> results`."""
+
+
+def cluster_ids(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The ways in which trials hang together under the study's target, one column of whole numbers each.
+
+    Equal numbers mean the same worker, source image, real image or training run, also across conditions:
+    "these images" -> workers; "this generator" -> also source images and, with `different` pairing, the real
+    partners; "this loss" -> also training runs, whose small number then sets the degrees of freedom.
+
+    Returns:
+        One row per trial, same index; columns `workers`, `source_images`, `real_images`, `runs` as they apply.
+    """
+    columns = {"workers": trials["worker"]}
+    if study.analysis.target != "these images":
+        columns["source_images"] = trials["source_id"]
+        if study.study.pairing == "different" and bool((trials["real_source_id"] != "").any()):
+            columns["real_images"] = trials["real_source_id"]
+    if study.analysis.target == "this loss":
+        columns["runs"] = trials["condition"] + "/" + trials["run"].astype(str)
+    return pd.DataFrame({name: pd.factorize(ids)[0] for name, ids in columns.items()}, index=trials.index)
+
+
+def as_clusters(ids: pd.DataFrame) -> Mapping[str, IntArray]:
+    """The columns of `cluster_ids` as arrays for `evalkit.stats`."""
+    return {str(name): ids[name].to_numpy(dtype=np.int64) for name in ids.columns}
+
+
+def with_sizes(result: Result, trials: pd.DataFrame) -> dict[str, int]:
+    """The result's n, with what it does not say itself: workers, images (stimuli) and runs."""
+    extra = {
+        "workers": int(trials["worker"].nunique()),
+        "images": int(trials["image"].nunique()),
+        "runs": int(trials[["condition", "run"]].drop_duplicates().shape[0]),
+    }
+    return {**extra, **result.n}
+
+
+def labelled(results: list[Result], name: str, status: str, context: Context) -> list[Result]:
+    """The same results with their provenance: the run's, the analysis' name and its status."""
+    provenance = dataclasses.replace(context.provenance, analysis=name, status=status)
+    return [dataclasses.replace(result, provenance=provenance) for result in results]
+
+
+def run_notes(study: Study) -> tuple[str, ...]:
+    """What a reader must know of the training runs behind a rate or a difference."""
+    if study.runs == 1:
+        return (
+            "One training run per algorithm: nothing here separates the loss from the seed it was trained with.",
+        )
+    if study.analysis.target == "this loss":
+        return (
+            (
+                f"Clustered on training runs too: with {study.runs} runs per algorithm, it is the runs that set the interval's"
+                " width."
+            ),
+        )
+    return (f"{study.runs} training runs per algorithm are pooled; the interval does not cover other runs.",)

@@ -1,0 +1,44 @@
+"""The difference in fool rate between every two algorithms."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from evalkit.analyses.base import Context, as_clusters, cluster_ids, run_notes, with_sizes
+from evalkit.responses import ResponseTable
+from evalkit.results import Result
+from evalkit.stats.proportions import clustered_difference
+from studies.design import Study
+
+UNADJUSTED = "Interval of this contrast alone, not adjusted for the number of contrasts."
+
+
+def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
+    """One record per pair, in the order of study.toml: first minus second, in proportions."""
+    trials = table.primary
+    ids = cluster_ids(trials, study)  # over all conditions at once, so that a shared image has one number
+    results: list[Result] = []
+    for first, second in itertools.combinations(study.conditions, 2):
+        masks = [(trials["condition"] == name).to_numpy(dtype=np.bool_) for name in (first, second)]
+        estimate = clustered_difference(
+            (
+                trials["fooled"].to_numpy(dtype=float)[masks[0]],
+                trials["fooled"].to_numpy(dtype=float)[masks[1]],
+            ),
+            (as_clusters(ids[masks[0]]), as_clusters(ids[masks[1]])),
+            study.analysis.confidence_level,
+        )
+        both = trials[masks[0] | masks[1]]
+        notes = (*estimate.notes, UNADJUSTED, *run_notes(study))
+        results.append(
+            dataclasses.replace(
+                estimate,
+                key="fool_rate_difference",
+                condition=first,
+                versus=second,
+                n=with_sizes(estimate, both),
+                notes=notes,
+            )
+        )
+    return results

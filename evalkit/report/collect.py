@@ -1,0 +1,197 @@
+"""Everything a report is made from: records, study.toml, stimulus bundle, preset, freeze. Computes no statistic."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalkit.results import Estimate, Interval, Provenance, Result, data_mark, read_results
+from studies.design import Study, load_study
+from studies.errors import UserError
+from studies.presets import Preset, load_preset
+from studies.records import DataKind, Stimulus
+from studies.stimuli import Bundle, load_bundle
+
+
+class Records:
+    """The records of one estimates.jsonl, found by what they are about."""
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self.all = tuple(results)
+        self._index = {
+            (result.key, result.condition, result.versus, result.detail): result
+            for result in self.all
+            if isinstance(result, Estimate) and not result.image
+        }
+
+    def get(self, key: str, condition: str = "", versus: str = "", detail: str = "") -> Estimate | None:
+        """The estimate, or None where the analysis was not run."""
+        return self._index.get((key, condition, versus, detail))
+
+    def value(self, key: str, condition: str = "", detail: str = "") -> float | None:
+        """Its value alone."""
+        found = self.get(key, condition, detail=detail)
+        return None if found is None else found.value
+
+    def interval(self, key: str, condition: str = "") -> Interval | None:
+        """Its interval alone."""
+        found = self.get(key, condition)
+        return None if found is None else found.interval
+
+    def details(self, key: str, condition: str = "") -> dict[str, int]:
+        """The parts that a count is made of, such as reasons, largest first."""
+        parts = {
+            result.detail: round(result.value)
+            for result in self.all
+            if result.key == key
+            and result.condition == condition
+            and result.detail
+            and result.value is not None
+        }
+        return dict(sorted(parts.items(), key=lambda part: (-part[1], part[0])))
+
+    def keyed(self, key: str) -> list[Estimate]:
+        """All estimates of one key, in order."""
+        return [result for result in self.all if result.key == key and isinstance(result, Estimate)]
+
+
+@dataclass(frozen=True)
+class ImageRate:
+    """One fake image with its votes."""
+
+    condition: str
+    image: str
+    run: int | None
+    votes: int
+    raw: float
+    shrunken: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The inputs of one report."""
+
+    folder: Path
+    """The study folder."""
+    study: Study
+    data: DataKind
+    provenance: Provenance
+    records: Records
+    bundle: Bundle | None
+    """None where the study has no stimuli of its own (imported responses)."""
+    preset: Preset | None
+    frozen: dict[str, Any] | None
+    amendments: tuple[dict[str, Any], ...]
+    warnings: tuple[str, ...]
+    """What makes this report doubtful, such as settings changed since the analysis."""
+
+    @property
+    def mark(self) -> str:
+        """SIMULATED and the like; empty for people's live answers."""
+        return data_mark(self.data, self.provenance.observer)
+
+    @property
+    def conditions(self) -> list[str]:
+        """The algorithms, in the order of study.toml."""
+        return list(self.study.conditions)
+
+    @property
+    def stimuli(self) -> dict[str, Stimulus]:
+        """Stimuli by id."""
+        return {stimulus.id: stimulus for stimulus in self.bundle.stimuli} if self.bundle else {}
+
+    def total(self, key: str) -> int:
+        """A count of sessions over the whole study; in a within design every condition counts the same sessions."""
+        values = [self.records.value(key, condition) or 0 for condition in self.conditions]
+        return round(values[0] if self.study.study.design == "within" else sum(values))
+
+    def images(self, condition: str) -> list[ImageRate]:
+        """The condition's fake images that were judged, by id."""
+        raw = {result.image: result for result in self.records.keyed("image_fool_rate")}
+        return [
+            ImageRate(
+                condition,
+                result.image,
+                result.run,
+                result.n["votes"],
+                raw[result.image].value or 0.0,
+                result.value,
+                result.interval.low,
+                result.interval.high,
+            )
+            for result in self.records.keyed("image_fool_rate_shrunken")
+            if result.condition == condition and result.value is not None and result.interval is not None
+        ]
+
+
+def collect(folder: Path, data: DataKind) -> Collected:
+    """Read the inputs of a report.
+
+    Raises:
+        UserError: There are no estimates yet, or a file is malformed.
+    """
+    study = load_study(folder)
+    results = _records(folder, data)
+    provenance = results[0].provenance
+    manifest = folder / "stimuli" / "manifest.json"
+    return Collected(
+        folder=folder,
+        study=study,
+        data=data,
+        provenance=provenance,
+        records=Records(results),
+        bundle=load_bundle(folder) if manifest.is_file() else None,
+        preset=load_preset(study.study.preset) if study.study.preset else None,
+        frozen=_json(folder / "frozen.json"),
+        amendments=_json_lines(folder / "amendments.jsonl"),
+        warnings=_stale(study, provenance),
+    )
+
+
+def _records(folder: Path, data: DataKind) -> list[Result]:
+    path = folder / data / "estimates.jsonl"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file. `evalkit analyze {folder} --data {data}` writes it.")
+    try:
+        results = read_results(path)
+    except ValueError as error:
+        raise UserError(f"{error}. Run `evalkit analyze {folder} --data {data}` again.") from error
+    if not results:
+        raise UserError(f"{path}: holds no records. Run `evalkit analyze {folder} --data {data}` again.")
+    for result in results:
+        if result.provenance.data != data:
+            raise UserError(
+                f"{path}: {result.key!r} was computed from {result.provenance.data!r} data, not {data!r}."
+                f" Run `evalkit analyze {folder} --data {data}` again."
+            )
+    return results
+
+
+def _stale(study: Study, provenance: Provenance) -> tuple[str, ...]:
+    if provenance.digests.get("study settings") == study.digest():
+        return ()
+    return ("study.toml has changed since these estimates were computed. Run `evalkit analyze` again.",)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON: {error}.") from error
+    return tree
+
+
+def _json_lines(path: Path) -> tuple[dict[str, Any], ...]:
+    if not path.is_file():
+        return ()
+    try:
+        return tuple(
+            json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        )
+    except ValueError as error:
+        raise UserError(f"{path}: not valid JSON: {error}.") from error

@@ -1,0 +1,275 @@
+"""The sentences of a report, each made from records and settings."""
+
+import re
+
+from evalkit.report.collect import Collected
+from evalkit.report.numerals import count, level, percent, percent_range, points, points_range
+from evalkit.results import Estimate
+from studies.design import Study
+from studies.records import Side, Slot, Trial
+
+BANNERS = {
+    "simulated": "Nobody took part. A program answered in the place of people ({observer}), through the real study."
+    " These numbers show that the chain works; they say nothing about people.",
+    "preview": "Made in preview mode, by trying the study out. Never counted as a result.",
+    "pilot": "A pilot: collected before the study was frozen. It informs the design and is not the study's result.",
+    "live": "A machine observer answered ({observer}). These numbers say nothing about people.",
+}
+TARGETS = {
+    "these images": "exactly these images, before other people like these",
+    "this generator": "what these trained generators make of inputs like these, before people like these",
+    "this loss": "generators trained with this loss anew, on inputs and before people like these",
+}
+
+
+def banner(collected: Collected) -> str:
+    """What kind of data this is, in plain words; empty for people's live answers."""
+    if not collected.mark:
+        return ""
+    observer = collected.provenance.observer
+    return BANNERS[collected.data].format(
+        observer=f"observer: {observer}" if observer else "observer not recorded"
+    )
+
+
+def participants(collected: Collected) -> str:
+    """What to call those who answered."""
+    return (
+        "simulated observers"
+        if collected.provenance.observer or collected.data == "simulated"
+        else "participants"
+    )
+
+
+def target(collected: Collected) -> str:
+    """What the numbers are about, in words."""
+    words = TARGETS[collected.study.analysis.target]
+    return words.replace("people", "observers") if participants(collected) != "participants" else words
+
+
+def finding(collected: Collected) -> list[str]:
+    """The result in two sentences, or plainly that there is none yet."""
+    rates = [rate for rate in collected.records.keyed("fool_rate") if rate.value is not None]
+    if not rates:
+        return _nothing_yet(collected)
+    rates.sort(key=lambda rate: -(rate.value or 0.0))
+    return [
+        # A number must not part from its percent sign, nor an interval from its bounds, at the end of a line.
+        re.sub(r"(\d) (%|to|percentage)", "\\1\u00a0\\2", sentence)
+        for sentence in (_rates_sentence(collected, rates), _comparison_sentence(collected, rates))
+    ]
+
+
+def _nothing_yet(collected: Collected) -> list[str]:
+    started, finished = collected.total("sessions_started"), collected.total("sessions_finished")
+    if finished and "fool_rate" not in collected.study.analysis.planned:
+        return ["The study does not plan the analysis fool_rate, so this report has no fool rate."]
+    if collected.total("sessions_analysed"):
+        return [
+            f"{finished} sessions are finished, but none of their trials was answered: nothing can be estimated."
+        ]
+    if finished:
+        return [
+            f"All {finished} finished sessions are excluded by the study's rules: nothing can be estimated."
+        ]
+    return [f"No session is finished yet ({started} began), so nothing can be estimated."]
+
+
+def _rates_sentence(collected: Collected, rates: list[Estimate]) -> str:
+    trials = sum(rate.n["trials"] for rate in rates)
+    listed = [f"{rate.condition}’s in {percent(rate.value)} % ({_bracket(rate)})" for rate in rates]
+    if len(listed) > 3:
+        listed = [listed[0] + ", the highest,", listed[-1] + f", the lowest of {len(rates)} algorithms"]
+    text = listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+    who = f"{count(collected.total('sessions_analysed'))} {participants(collected)}"
+    return f"In {count(trials)} trials, {who} took fakes for real: {text}."
+
+
+def _bracket(rate: Estimate) -> str:
+    if rate.interval is None:
+        return "no interval: too small a sample"
+    return f"{level(rate)} interval {percent(rate.interval.low)} to {percent(rate.interval.high)} %"
+
+
+def _comparison_sentence(collected: Collected, rates: list[Estimate]) -> str:
+    about = f"The numbers are about {target(collected)}"
+    if len(rates) == 1:
+        return f"{about}; at 50 % its images could not be told from real ones."
+    difference = _oriented(collected, rates[0].condition, rates[-1].condition)
+    if difference is None:
+        return f"{about}; the study plans no comparison of its algorithms."
+    value, low_to_high = difference
+    names = f"{rates[0].condition}’s rate is {value} percentage points above {rates[-1].condition}’s"
+    return f"{names} ({low_to_high}). {about}."
+
+
+def _oriented(collected: Collected, first: str, second: str) -> tuple[str, str] | None:
+    """The difference first - second and its interval as text, whichever way round it was recorded."""
+    for condition, versus, sign in ((first, second, 1.0), (second, first, -1.0)):
+        found = collected.records.get("fool_rate_difference", condition, versus)
+        if found is None or found.value is None:
+            continue
+        value = percent(sign * found.value)
+        if found.interval is None:
+            return value, "no interval: too small a sample"
+        low, high = sorted((sign * found.interval.low, sign * found.interval.high))
+        verdict = "which excludes" if low > 0 or high < 0 else "which includes"
+        return value, f"{level(found)} interval {percent(low)} to {percent(high)}, {verdict} no difference"
+    return None
+
+
+def protocol_steps(study: Study) -> list[str]:
+    """What a participant saw in one trial, step by step, read off the protocol's own schedule."""
+    sides: tuple[Side, ...] = ("left", "right") if study.protocol.images_per_trial == 2 else ("centre",)
+    exposure = getattr(study.protocol, "exposure_ms", 0)
+    slots = tuple(Slot("", "", "", 0, side, exposure) for side in sides)
+    steps = []
+    for frame in study.protocol.schedule(Trial("scored", 1, 0, study.question, slots, 1)):
+        if frame.kind == "blank":
+            steps.append(f"blank, {frame.ms} ms")
+        elif frame.kind == "images":
+            steps.append(f"{_images(frame.slots, study)}, {frame.ms} ms")
+        elif frame.kind == "mask":
+            steps.append(f"noise mask, {frame.ms} ms")
+        else:
+            labels = " / ".join(button.label for button in frame.buttons)
+            steps.append(f"question “{frame.text}”, answers {labels}, unlimited time")
+    return [step for step in steps if not step.endswith(" 0 ms")]
+
+
+def _images(slots: tuple[int, ...], study: Study) -> str:
+    if len(slots) > 1:
+        return "both images side by side"
+    return (
+        "the image" if study.protocol.images_per_trial == 1 else ("first image", "second image")[slots[0] - 1]
+    )
+
+
+def protocol_sentences(study: Study) -> list[str]:
+    """Practice, scoring, pairing, design and allocation in words."""
+    protocol, section = study.protocol, study.study
+    pairing = (
+        "Real and fake come from different inputs"
+        if section.pairing == "different"
+        else "Real and fake come from the same input"
+    )
+    design = (
+        "one algorithm per session" if section.design == "between" else "all algorithms mixed in each session"
+    )
+    return [
+        (
+            f"Each session has {protocol.practice} practice trials with feedback, then {protocol.scored} scored trials"
+            f" without; up to {protocol.reserve} void trials are replaced from an ordered reserve."
+        ),
+        (
+            f"{pairing}; {design}; {section.participants_per_condition} finished sessions planned"
+            f" per {'algorithm' if section.design == 'between' else 'study'}."
+        ),
+        f"Outcome: {protocol.outcome}. An answer that was not given is missing and never scored.",
+        (
+            "Order of showing and side are drawn independently and balanced; each image is shown equally often (±1);"
+            " the k-th place of every algorithm has the same inputs in the same order."
+        ),
+    ]
+
+
+def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every value of study.toml that the freeze covers, by table."""
+    tables = []
+    for name, values in study.frozen_settings().items():
+        if name == "conditions":
+            pairs = [(condition, ", ".join(about["images"])) for condition, about in values.items()]
+        else:
+            pairs = [(key, _value(value)) for key, value in values.items()]
+        tables.append((name, pairs))
+    return tables
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def methods(collected: Collected) -> list[str]:
+    """The methods paragraph with every value filled in, from the records' own words."""
+    study, records = collected.study, collected.records
+    found = records.keyed("fool_rate")
+    text = [
+        (
+            "The primary estimate is the fool rate (“labeled real %”), pooled over scored, non-void, answered trials of"
+            " finished sessions that no rule excludes."
+        )
+    ]
+    text += [f"{rate.condition}: {rate.method}." for rate in found]
+    differences = dict.fromkeys(record.method for record in records.keyed("fool_rate_difference"))
+    text += [f"Differences: {method}." for method in differences]
+    boots = dict.fromkeys(record.method for record in records.keyed("fool_rate_worker_bootstrap"))
+    text += [f"For comparison: {method}." for method in boots]
+    text.append(
+        "The sandwich is that of Cameron, Gelbach and Miller (2011), on the logit scale for rates, with at least the"
+        " largest one-way variance; where every answer is the same it gives way to Clopper–Pearson with the number of"
+        " workers in the place of n. Rates of single images are shrunken by a beta-binomial fitted by moments"
+        " (Kleinman 1973)."
+    )
+    most = study.exclusions.max_void_trials
+    text.append(
+        "No session is excluded by rule."
+        if most is None
+        else f"A session with more than {most} void scored trials is excluded; no rule looks at what was answered."
+    )
+    return text
+
+
+def limits(collected: Collected) -> list[str]:
+    """What these numbers cannot tell."""
+    study, records = collected.study, collected.records
+    noted = dict.fromkeys(
+        note for key in ("fool_rate", "fool_rate_difference") for note in _notes(records.keyed(key))
+    )
+    analysed = collected.total("sessions_analysed")
+    text = [banner(collected)] if collected.mark else []
+    text.append(
+        f"N: {count(analysed)} analysed sessions of {count(study.sessions_planned)} planned. Whoever came by one link or panel"
+        " answered; no interval covers other kinds of people, screens or instructions."
+    )
+    text += noted
+    text.append(
+        "Rates of different studies are not comparable: the same colorization network was labeled real in 32 % of trials"
+        " in one study and 27.8 % in another by overlapping authors (Zhang et al. 2016; Isola et al. 2017)."
+    )
+    text.append(
+        "Not computed by this version: side bias and d′, mixed model, agreement between workers, tests and their adjustment."
+    )
+    return text
+
+
+def _notes(estimates: list[Estimate]) -> list[str]:
+    """Their notes; one that does not hold for all of them says for which it does."""
+    about: dict[str, list[str]] = {}
+    for estimate in estimates:
+        name = f"{estimate.condition} − {estimate.versus}" if estimate.versus else estimate.condition
+        for note in estimate.notes:
+            about.setdefault(note, []).append(name)
+    return [
+        note if len(names) == len(estimates) else f"{', '.join(names)}: {note}"
+        for note, names in about.items()
+    ]
+
+
+def difference_text(difference: Estimate) -> str:
+    """`+3.1 [−1.2 to +7.4]`."""
+    if difference.interval is None:
+        return points(difference.value)
+    return f"{points(difference.value)}  [{points_range(difference.interval)}]"
+
+
+def rate_text(rate: Estimate) -> str:
+    """`30.2  [24.1–37.0]`."""
+    if rate.value is None:
+        return "no trials"
+    if rate.interval is None:
+        return percent(rate.value)
+    return f"{percent(rate.value)}  [{percent_range(rate.interval)}]"

@@ -1,0 +1,1 @@
+"""Statistics: arrays in, results out. Knows neither tables nor studies."""

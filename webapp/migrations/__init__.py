@@ -1,0 +1,1 @@
+"""Alembic migrations: one initial one; until the first release, schema changes edit it."""
