@@ -48,7 +48,9 @@ def test_every_kind_of_record_comes_back_as_it_was_written(tmp_path):
             null_hypothesis="equal",
             alternative="two-sided",
         ),
-        Score(key="fid", value=31.5, unit="", method="m", higher_is_better=False, source="Heusel 2017", run=1),
+        Score(
+            key="fid", value=31.5, unit="", method="m", higher_is_better=False, source="Heusel 2017", run=1
+        ),
     ]
     assert write_results(tmp_path / "e.jsonl", records) == 3
     assert read_results(tmp_path / "e.jsonl") == records

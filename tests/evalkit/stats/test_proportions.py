@@ -44,7 +44,9 @@ def crossed(rng, workers, images, trials):
 def test_the_sandwich_equals_the_sum_over_all_pairs_of_trials(ways):
     rng = np.random.default_rng(ways)
     worker, image, real = crossed(rng, 7, 9, 6)
-    y = (rng.random(len(worker)) < expit(rng.normal(size=7)[worker] + rng.normal(size=9)[image])).astype(float)
+    y = (rng.random(len(worker)) < expit(rng.normal(size=7)[worker] + rng.normal(size=9)[image])).astype(
+        float
+    )
     ids = dict(list({"workers": worker, "source_images": image, "real_images": real}.items())[:ways])
     result = clustered_rate(y, ids)
     expected = math.sqrt(brute_force_variance((y - y.mean()) / len(y), ids))
@@ -70,8 +72,10 @@ def test_a_rate_worked_out_by_hand():
 
 def test_without_clustering_the_error_is_the_binomial_one():
     y = np.repeat([0.0, 1.0], [300, 100])
-    result = clustered_rate(y, {"workers": np.arange(400), "source_images": np.arange(400)})
-    assert result.standard_error == pytest.approx(math.sqrt(0.25 * 0.75 / 399), rel=1e-12)
+    one_way = clustered_rate(y, {"workers": np.arange(400)})
+    both_ways = clustered_rate(y, {"workers": np.arange(400), "source_images": np.arange(400)})
+    assert one_way.standard_error == pytest.approx(math.sqrt(0.25 * 0.75 / 399), rel=1e-12)
+    assert both_ways.standard_error == pytest.approx(math.sqrt(0.25 * 0.75 / 400), rel=0.003)
 
 
 def test_whole_workers_that_always_answer_alike_count_as_one_answer_each():
@@ -92,7 +96,9 @@ def test_the_order_of_trials_and_the_names_of_clusters_do_not_matter():
     assert second.interval.low == pytest.approx(first.interval.low, rel=1e-12)
 
 
-@pytest.mark.parametrize(("outcome", "low", "high"), [(0.0, 0.0, 1 - 0.025 ** (1 / 12)), (1.0, 0.025 ** (1 / 12), 1.0)])
+@pytest.mark.parametrize(
+    ("outcome", "low", "high"), [(0.0, 0.0, 1 - 0.025 ** (1 / 12)), (1.0, 0.025 ** (1 / 12), 1.0)]
+)
 def test_where_every_answer_is_the_same_the_interval_counts_workers_and_says_so(outcome, low, high):
     result = clustered_rate(np.full(240, outcome), {"workers": np.repeat(np.arange(12), 20)})
     assert result.value == outcome
@@ -114,7 +120,10 @@ def test_perfectly_even_answers_do_not_give_an_interval_of_no_width():
     ("clusters", "message"),
     [
         ({"workers": [0, 0, 0]}, "at least 2 workers per algorithm are needed"),
-        ({"workers": [0, 1, 2], "source_images": [5, 5, 5]}, "at least 2 source images per algorithm are needed"),
+        (
+            {"workers": [0, 1, 2], "source_images": [5, 5, 5]},
+            "at least 2 source images per algorithm are needed",
+        ),
     ],
 )
 def test_one_worker_or_one_image_gives_the_rate_and_says_why_there_is_no_interval(clusters, message):
@@ -132,7 +141,9 @@ def test_no_trials_give_no_value_and_a_note():
 def test_a_small_sample_is_said_to_be_small():
     rng = np.random.default_rng(0)
     worker, image, _ = crossed(rng, 5, 30, 20)
-    notes = clustered_rate((rng.random(100) < 0.4).astype(float), {"workers": worker, "source_images": image}).notes
+    notes = clustered_rate(
+        (rng.random(100) < 0.4).astype(float), {"workers": worker, "source_images": image}
+    ).notes
     assert len(notes) == 1
     assert "Small sample: 5 workers, fewer than the 8" in notes[0]
 
@@ -140,7 +151,9 @@ def test_a_small_sample_is_said_to_be_small():
 def test_outcomes_out_of_range_and_ids_of_the_wrong_number_are_refused():
     with pytest.raises(ValueError, match=r"outcomes must lie in \[0, 1\]; leave missing answers out"):
         clustered_rate([0, math.nan], {"workers": [0, 1]})
-    with pytest.raises(ValueError, match=r"clusters\['workers'\] must have one id per outcome, shape \(2,\), got \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"clusters\['workers'\] must have one id per outcome, shape \(2,\), got \(3,\)"
+    ):
         clustered_rate([0, 1], {"workers": [0, 1, 2]})
     with pytest.raises(ValueError, match="clusters must name at least one dimension"):
         clustered_rate([0, 1], {})
@@ -155,14 +168,19 @@ def test_a_difference_on_shared_images_equals_the_sum_over_all_pairs_of_trials()
     influence = np.concatenate(((ys[0] - ys[0].mean()) / 30, -(ys[1] - ys[1].mean()) / 30))
     joined = {name: np.concatenate((values, values)) for name, values in ids[0].items()}
     assert result.value == pytest.approx(ys[0].mean() - ys[1].mean())
-    assert result.standard_error == pytest.approx(math.sqrt(brute_force_variance(influence, joined)), rel=1e-12)
+    assert result.standard_error == pytest.approx(
+        math.sqrt(brute_force_variance(influence, joined)), rel=1e-12
+    )
     assert result.interval.degrees_of_freedom == pytest.approx(5)
 
 
 def test_independent_groups_of_workers_give_welchs_interval():
     rng = np.random.default_rng(2)
     means = [rng.integers(0, 11, size=size) / 10 for size in (9, 30)]
-    ys = [np.concatenate([np.repeat([1.0, 0.0], [round(10 * m), 10 - round(10 * m)]) for m in group]) for group in means]
+    ys = [
+        np.concatenate([np.repeat([1.0, 0.0], [round(10 * m), 10 - round(10 * m)]) for m in group])
+        for group in means
+    ]
     ids = [{"workers": [f"{name}{i // 10}" for i in range(len(y))]} for name, y in zip("ab", ys, strict=True)]
     result = clustered_difference((ys[0], ys[1]), (ids[0], ids[1]))
     welch = stats.ttest_ind(means[0], means[1], equal_var=False)
@@ -178,7 +196,9 @@ def test_a_difference_from_a_rate_of_zero_adds_the_two_separate_intervals():
     ys[1][:10] = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
     result = clustered_difference(ys, ids)
     first, second = clustered_rate(ys[0], ids[0]), clustered_rate(ys[1], ids[1])
-    expected_low = result.value - math.hypot(first.value - first.interval.low, second.interval.high - second.value)
+    expected_low = result.value - math.hypot(
+        first.value - first.interval.low, second.interval.high - second.value
+    )
     assert result.interval.low == pytest.approx(expected_low)
     assert "square-and-add" in result.method
 
@@ -214,7 +234,9 @@ def test_wilson_and_clopper_pearson_agree_with_scipy(successes, trials):
 
 
 def test_wilson_refuses_more_successes_than_trials():
-    with pytest.raises(ValueError, match=r"successes must lie in 0 \.\. trials and trials be at least 1, got 3 of 2"):
+    with pytest.raises(
+        ValueError, match=r"successes must lie in 0 \.\. trials and trials be at least 1, got 3 of 2"
+    ):
         wilson_interval(3, 2)
 
 

@@ -6,12 +6,12 @@ import pytest
 from evalkit.stats.resampling import worker_bootstrap
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another_error():
     y, workers = np.tile([1.0, 0.0, 0.0], 60), np.repeat(np.arange(12), 15)
     y[:15] = 1.0
     first, again, other = (worker_bootstrap(y, workers, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first == again
-    assert first.interval != other.interval
+    assert first.standard_error != other.standard_error
 
 
 def test_the_error_is_that_of_a_mean_of_worker_means_when_all_answer_equally_often():
@@ -45,7 +45,9 @@ def test_batches_do_not_change_the_number_of_resamples(monkeypatch):
 def test_one_worker_gives_the_rate_without_interval():
     result = worker_bootstrap([1, 0], [7, 7], np.random.default_rng(0))
     assert (result.value, result.interval) == (0.5, None)
-    assert result.notes == ("No interval: at least 2 workers are needed to see how much they differ, and there are 1.",)
+    assert result.notes == (
+        "No interval: at least 2 workers are needed to see how much they differ, and there are 1.",
+    )
 
 
 def test_no_trials_give_no_value():
