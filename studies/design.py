@@ -55,7 +55,8 @@ class Stimuli(_Section):
     size_px: int | None = Field(default=None, ge=16, le=4096)
     """Side of the square stimulus, to which all images are resized alike; absent = their own size."""
     crop: Literal["refuse", "centre"] = "refuse"
-    """What happens to images that are not square, or of different sizes within one set."""
+    """What happens to sets of mixed sizes, or to oblong images where size_px is set: refuse them, or cut out the
+    largest centred square that all images of the set have."""
     near_duplicates_max_share: float = Field(default=0.1, ge=0, le=1)
     """A condition with a larger share of near-duplicate fakes is refused (a collapsed generator)."""
 

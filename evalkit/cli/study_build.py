@@ -17,6 +17,17 @@ from webapp import freeze
 @click.option("--allow-near-duplicates", is_flag=True, help="Build although a generator repeats itself.")
 def build(folder: Path, allow_near_duplicates: bool) -> None:
     """Make the uniform stimulus bundle of the study in FOLDER."""
+    build_study(folder, allow_near_duplicates=allow_near_duplicates)
+    say(f"Next: evalkit study preview {folder}")
+    click.echo(folder / FOLDER)
+
+
+def build_study(folder: Path, *, allow_near_duplicates: bool = False) -> None:
+    """Build the bundle and tell of it.
+
+    Raises:
+        UserError: The study is frozen, or an image set is not usable (see studies.stimuli.build_bundle).
+    """
     study = load_study(folder)
     if freeze.frozen_parts(folder) is not None:
         raise UserError(
@@ -25,25 +36,24 @@ def build(folder: Path, allow_near_duplicates: bool) -> None:
         )
     with progress_bar("Stimuli") as advance:
         bundle = build_bundle(study, folder, allow_near_duplicates=allow_near_duplicates, progress=advance)
-    report_bundle(bundle)
-    report_plan(study, bundle)
-    say(f"Next: evalkit study preview {folder}")
-    click.echo(folder / FOLDER)
+    _tell_bundle(bundle)
+    _tell_plan(study, bundle)
 
 
-def report_bundle(bundle: Bundle) -> None:
+def _tell_bundle(bundle: Bundle) -> None:
     """Say what was built."""
     say(
         f"{len(bundle.stimuli)} stimuli of {bundle.width_px} x {bundle.height_px} px, every file "
         f"{bundle.file_length_bytes / 1024:.0f} KiB long."
     )
     for step in bundle.recipe:
-        say(f"  {step}")
+        if not step.startswith("["):  # what was assumed of a folder was said by `init`
+            say(f"  {step}")
     for warning in bundle.warnings:
         warn(warning)
 
 
-def report_plan(study: Study, bundle: Bundle) -> None:
+def _tell_plan(study: Study, bundle: Bundle) -> None:
     """Say what the places will look like, and what they had to give up."""
     summary = summarise(study, bundle.stimuli, allocate(study, bundle.stimuli))
     low, high = summary.views_per_image

@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,36 @@ def init(
     settings: tuple[str, ...],
 ) -> None:
     """Make a study folder. PATH is a folder of images or a results folder of pix2pix/CycleGAN code."""
+    create_study(
+        folder, load_preset(preset), real, fakes, {"approval": approval, "contact": contact}, seed, settings
+    )
+
+
+def create_study(
+    folder: Path,
+    chosen: Preset,
+    real: str,
+    fakes: Sequence[str],
+    ethics: dict[str, str],
+    seed: int | None,
+    settings: Sequence[str] = (),
+) -> None:
+    """Write study.toml and secret.key into a new folder, once all image sets have been found.
+
+    Raises:
+        UserError: The folder is taken, an image set cannot be read, or a setting is not allowed.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists and is not empty. Choose another name, or remove it first.")
-    chosen = load_preset(preset)
     tables: dict[str, Any] = {name: dict(table) for name, table in chosen.tables.items()}
     tables["study"] |= {
         "id": _study_id(folder),
-        "preset": preset,
+        "preset": chosen.name,
         "seed": secrets.randbelow(2**31) if seed is None else seed,
     }
     tables["reference"] = {"images": _relative(real, folder)}
     tables["conditions"] = _conditions(fakes, folder)
-    tables["ethics"] = {"approval": approval, "contact": contact}
+    tables["ethics"] = dict(ethics)
     for setting in settings:
         _override(tables, setting)
     study = parse_study(tables, f"{folder}/study.toml")
@@ -95,7 +114,7 @@ def _relative(location: str, folder: Path) -> str:
     return os.path.relpath(Path.cwd() / location, folder.resolve())
 
 
-def _conditions(fakes: tuple[str, ...], folder: Path) -> dict[str, dict[str, list[str]]]:
+def _conditions(fakes: Sequence[str], folder: Path) -> dict[str, dict[str, list[str]]]:
     conditions: dict[str, dict[str, list[str]]] = {}
     for fake in fakes:
         name, equals, location = fake.partition("=")

@@ -2,7 +2,7 @@
 
 Also its training web images, `checkpoints/<name>/web/images/epoch%.3d_<label>.png`.
 
-Source: the code of that repository; DESIGN's facts/papers.md 5.3 lists the layouts and their traps.
+Source: the code of that repository (`util/visualizer.py`, `models/*_model.py`): how it names what it writes.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studies.imagesets.base import NamedImage, Reader, Remarks, image_files, named_images
+from studies.imagesets.cyclegan_pairing import pairing_warnings
 
 LABELS = (
     *("real_B_rgb", "fake_B_rgb"),  # before real_B: longest first
@@ -23,12 +24,6 @@ _OPTION = re.compile(r"\s*(?P<key>\w+):\s*(?P<value>.*?)\s*(?:\[default:.*\])?\s
 
 DEFAULT_NUM_TEST = 50
 """Default of the tool's `--num_test`. Source: options/test_options.py."""
-
-CYCLEGAN_PAIRING = (
-    "CycleGAN names all images of a row after the domain-A image: {label} and its partners of the same name belong "
-    'together only if testA and testB are index-aligned (otherwise use pairing = "different" and read source ids as '
-    "row numbers); with more images in B than in A, rows are overwritten"
-)
 
 
 class Pix2pixResults(Reader):
@@ -60,14 +55,9 @@ class Pix2pixResults(Reader):
 _ROUNDING = "the tool cuts pixel values off instead of rounding them: at most one grey level low"
 
 
-def is_b_side(label: str) -> bool:
-    """Whether CycleGAN makes or takes this kind from domain B while naming it after the image of domain A."""
-    return label in {"real_B", "fake_A", "rec_B", "idt_A", "identity_A"}
-
-
 def _pairing(label: str, images: Mapping[str, tuple[NamedImage, ...]]) -> list[str]:
     cyclegan = "fake_A" in images or any(other.startswith(("rec_", "idt_")) for other in images)
-    return [CYCLEGAN_PAIRING.format(label=label)] if cyclegan and is_b_side(label) else []
+    return list(pairing_warnings(label)) if cyclegan else []
 
 
 def _training(chosen: tuple[NamedImage, ...]) -> list[str]:

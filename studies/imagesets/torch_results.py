@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from studies.imagesets.base import NamedImage, Reader, Remarks, image_files, named_images, subfolders
-from studies.imagesets.pix2pix_results import CYCLEGAN_PAIRING, is_b_side
+from studies.imagesets.cyclegan_pairing import pairing_warnings
 
 PIX2PIX_LABELS = ("input", "output", "target")
 CYCLEGAN_LABELS = ("real_A", "fake_B", "rec_A", "real_B", "fake_A", "rec_B", "identity_A", "identity_B")
@@ -39,7 +39,7 @@ class TorchResults(Reader):
     def remarks(self, folder: Path, label: str, images: Mapping[str, tuple[NamedImage, ...]]) -> Remarks:
         """CycleGAN's pairing is not certain."""
         del folder, images
-        return Remarks(warnings=(CYCLEGAN_PAIRING.format(label=label),) if is_b_side(label) else ())
+        return Remarks(warnings=pairing_warnings(label))
 
 
 def _label_folders(folder: Path) -> dict[str, Path]:

@@ -2,9 +2,7 @@
 
 import importlib
 import math
-import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +10,7 @@ from evalkit.analyses import ALWAYS, ANALYSES, Context
 from evalkit.responses import build_table
 from evalkit.results import Estimate, Provenance, Result, read_results, write_results
 from studies.design import parse_study
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "evalkit"))  # the generator of made-up studies lives there
-from made_up_responses import MadeUp
+from tests.evalkit.made_up_responses import MadeUp
 
 CASES = {
     "an ordinary study": {},

@@ -1,8 +1,8 @@
 import pytest
-from made_up_responses import MadeUp
 
 from evalkit.analyses import analyze
 from evalkit.results import read_results
+from tests.evalkit.made_up_responses import MadeUp
 
 
 @pytest.fixture

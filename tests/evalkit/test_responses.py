@@ -1,11 +1,11 @@
 import dataclasses
 
 import pytest
-from made_up_responses import MadeUp
 
 from evalkit.responses import build_table, read_table
 from studies.design import parse_study
 from studies.errors import UserError
+from tests.evalkit.made_up_responses import MadeUp
 
 
 def made(**changes):

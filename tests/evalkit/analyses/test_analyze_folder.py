@@ -1,11 +1,11 @@
 import hashlib
 
 import pytest
-from made_up_responses import MadeUp
 
 from evalkit.analyses import analyze
 from evalkit.results import read_results
 from studies.errors import UserError
+from tests.evalkit.made_up_responses import MadeUp
 
 
 def test_the_same_files_give_the_same_bytes(analysed):

@@ -1,10 +1,10 @@
 import dataclasses
 
 import pytest
-from made_up_responses import MadeUp
 
 from evalkit.analyses import analyze
 from evalkit.results import read_results
+from tests.evalkit.made_up_responses import MadeUp
 
 
 def test_the_flow_counts_every_session_once_with_reasons(analysed):
