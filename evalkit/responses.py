@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +64,22 @@ class ResponseTable:
         """What answered, where no person did; empty for people."""
         return "+".join(sorted(set(self.sessions["observer"]) - {""}))
 
-    @property
+    @cached_property
     def primary(self) -> pd.DataFrame:
         """Scored, answered, non-void trials of finished sessions that no rule excludes."""
         return self._answered[self._answered["finished"] & (self._answered["excluded"] == "")]
 
-    @property
+    @cached_property
     def with_partial_sessions(self) -> pd.DataFrame:
         """The primary trials and those of sessions that were not finished."""
         return self._answered[self._answered["excluded"] == ""]
 
-    @property
+    @cached_property
     def without_exclusions(self) -> pd.DataFrame:
         """The primary trials and those of finished sessions that a rule excludes."""
         return self._answered[self._answered["finished"]]
 
-    @property
+    @cached_property
     def _answered(self) -> pd.DataFrame:
         return self.trials[self.trials["fooled"].notna()]
 

@@ -90,6 +90,7 @@ class Analysis(_Section):
     planned: tuple[str, ...] = ("fool_rate", "pairwise_differences")
     """Keys of evalkit.analyses.ANALYSES."""
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
+    """Of every interval."""
 
 
 class Ethics(_Section):
@@ -273,24 +274,18 @@ def _explain(error: ValidationError, where: str, prefix: tuple[str, ...], model:
     """One line for the first problem, and how many more there are."""
     problem = error.errors()[0]
     path = [*prefix, *(str(part) for part in problem["loc"])]
-    table, key = ".".join(path[:-1]), path[-1] if path else ""
-    spot = f"[{table}] {key}" if table else f"[{key}]"
+    spot = f"[{'.'.join(path[:-1])}] {path[-1]}" if len(path) > 1 else f"[{path[0]}]" if path else ""
+    value = f" = {problem['input']!r}" if isinstance(problem["input"], (str, int, float)) else ""
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        text = f"unknown key.{did_you_mean(key, _known_keys(model, path[len(prefix) : -1]))}"
+        text = f"unknown key.{did_you_mean(path[-1], _known_keys(model, path[len(prefix) : -1]))}"
     elif problem["type"] == "missing":
         text = "is missing; add it."
     elif problem["type"] == "value_error":
-        text = str(problem["ctx"]["error"]) + "."
-        spot = spot if key else "study"
+        text = f"{problem['ctx']['error']}."
     else:
         text = f"{problem['msg']}."
-    value = (
-        ""
-        if problem["type"] == "missing" or isinstance(problem["input"], dict)
-        else f" = {problem['input']!r}"
-    )
     more = f" ({error.error_count() - 1} more problems after this one.)" if error.error_count() > 1 else ""
-    return f"{where}: {spot}{value}: {text}{more}"
+    return ": ".join(part for part in (where, spot + value, text) if part) + more
 
 
 def _known_keys(model: type[Any], path: list[str]) -> list[str]:

@@ -45,6 +45,7 @@ def create_app(hosted: HostedStudy, live_estimate: LiveEstimator | None = None) 
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=hosted.config.secure_cookies,
         PERMANENT_SESSION_LIFETIME=90 * 24 * 3600,
+        SESSION_REFRESH_EACH_REQUEST=False,  # no cookie on images, or on static files that a proxy may keep
         MAX_CONTENT_LENGTH=64 * 1024,
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=False,  # Referrer-Policy: no-referrer leaves nothing to compare

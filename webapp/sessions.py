@@ -106,6 +106,8 @@ def claim(hosted: HostedStudy, worker: str, arrival: int | None, consent_version
                 if row.frozen_at is None and hosted.data == "live":
                     row.frozen_at = now
     except IntegrityError as error:
+        with hosted.database.write() as db:  # what was noted with the claim went with it
+            _note(db, arrival, "returning", "")
         raise Refusal(403, "returning", "You have already taken part.") from error
     if session is None:
         raise Refusal(403, "full", "All places are taken at the moment.")
@@ -253,7 +255,7 @@ def comment(hosted: HostedStudy, token: str | None, text: str) -> None:
     """
 
     def keep(session: SessionRow) -> None:
-        session.comment = text.strip()[:MAX_COMMENT]
+        session.comment = text.replace("\0", "").strip()[:MAX_COMMENT]  # PostgreSQL has no NUL
 
     _change(hosted, token, keep)
 

@@ -26,7 +26,7 @@ from webapp.tables import ResponseRow
 class _Report(BaseModel):
     """Something the page reports; unknown fields are dropped, absurd values refused."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class SlotDisplay(_Report):

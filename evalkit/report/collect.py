@@ -1,5 +1,6 @@
 """Everything a report is made from: records, study.toml, stimulus bundle, preset, freeze. Computes no statistic."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ def collect(folder: Path, data: DataKind) -> Collected:
         preset=load_preset(study.study.preset) if study.study.preset else None,
         frozen=_json(folder / "frozen.json"),
         amendments=_json_lines(folder / "amendments.jsonl"),
-        warnings=_stale(study, provenance),
+        warnings=_stale(study, provenance, manifest),
     )
 
 
@@ -170,10 +171,20 @@ def _records(folder: Path, data: DataKind) -> list[Result]:
     return results
 
 
-def _stale(study: Study, provenance: Provenance) -> tuple[str, ...]:
-    if provenance.digests.get("study settings") == study.digest():
+def _stale(study: Study, provenance: Provenance, manifest: Path) -> tuple[str, ...]:
+    """What has changed since the estimates were computed."""
+    changed = []
+    if provenance.digests.get("study settings") != study.digest():
+        changed.append("study.toml")
+    built = hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None
+    if provenance.digests.get("stimuli/manifest.json") != built:
+        changed.append("the stimulus bundle")
+    if not changed:
         return ()
-    return ("study.toml has changed since these estimates were computed. Run `evalkit analyze` again.",)
+    verb = "has" if len(changed) == 1 else "have"
+    return (
+        f"{' and '.join(changed)} {verb} changed since these estimates were computed. Run `evalkit analyze` again.",
+    )
 
 
 def _json(path: Path) -> dict[str, Any] | None:

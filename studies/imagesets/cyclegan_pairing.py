@@ -11,8 +11,9 @@ def pairing_warnings(label: str) -> tuple[str, ...]:
     """
     if label not in NAMED_AFTER_THE_OTHER_DOMAIN:
         return ()
-    return (
+    warning = (
         f"CycleGAN names all images of a row after the domain-A image: {label} and its partners of the same name "
         'belong together only if testA and testB are index-aligned (otherwise use pairing = "different" and read '
-        "source ids as row numbers); with more images in B than in A, rows are overwritten",
+        "source ids as row numbers); with more images in B than in A, rows are overwritten"
     )
+    return (warning,)

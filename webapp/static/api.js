@@ -41,7 +41,7 @@ export class Api {
 
   /** @param {number} id @param {object} display */
   ended(id, display) {
-    return this.#inOrder(`/api/trials/${id}/ended`, { display });
+    return this.#inOrder(`/api/trials/${id}/ended`, display);
   }
 
   /** @param {number} id @param {object} answer */

@@ -11,6 +11,9 @@ from webapp.views import cookie_token, hosted
 
 blueprint = Blueprint("api", __name__)
 
+TRIAL = f"/api/trials/<int(max={2**63 - 1}):trial_id>"
+"""Above this no database has a number."""
+
 PAGE_HEADER = "X-Evalkit-Page"
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -44,20 +47,20 @@ def open_page() -> Any:
     return jsonify(page=page, **trials.current_state(hosted(), cookie_token(), page))
 
 
-@blueprint.post("/api/trials/<int:trial_id>/begun")
+@blueprint.post(f"{TRIAL}/begun")
 def begun(trial_id: int) -> Any:
     """A pair is about to appear."""
     trials.begun(hosted(), cookie_token(), _page(), trial_id)
     return jsonify(ok=True)
 
 
-@blueprint.post("/api/trials/<int:trial_id>/ended")
+@blueprint.post(f"{TRIAL}/ended")
 def ended(trial_id: int) -> Any:
     """A pair is gone from the screen."""
     return jsonify(trials.ended(hosted(), cookie_token(), _page(), trial_id, _body(trials.Display)))
 
 
-@blueprint.post("/api/trials/<int:trial_id>/answer")
+@blueprint.post(f"{TRIAL}/answer")
 def answer(trial_id: int) -> Any:
     """An answer."""
     return jsonify(trials.answer(hosted(), cookie_token(), _page(), trial_id, _body(trials.Answer)))

@@ -55,7 +55,7 @@ class EstimateCache:
 def show(key: str) -> str:
     """The whole dashboard."""
     study = hosted()
-    if not hmac.compare_digest(key, dashboard_key(study.config.secret_key)):
+    if not hmac.compare_digest(key.encode(), dashboard_key(study.config.secret_key).encode()):
         abort(404)
     snapshot = cast(EstimateCache, current_app.extensions["evalkit_estimates"]).snapshot()
     statuses = admin.condition_statuses(study)

@@ -135,6 +135,20 @@ def done() -> Any:
     return render_template("done.html", code=code, question=hosted().study.question)
 
 
+@blueprint.get("/expired")
+def expired() -> Any:
+    """The place went to somebody else while the participant was away."""
+    row = sessions.find_session(hosted(), cookie_token())
+    if row is None or row.state != "expired":
+        return redirect(url_for("participant.take_part"), SEE_OTHER)
+    paragraphs = [
+        "You were away for longer than your place could be kept, and meanwhile it went to somebody else.",
+        "Thank you for your time! What you answered has been saved, and nothing more is asked of you.",
+        f"About payment: {hosted().study.ethics.pay}",
+    ]
+    return render_template("message.html", title="Your session has ended", paragraphs=paragraphs)
+
+
 @blueprint.post("/stop")
 def stop() -> Any:
     """The participant stops; what was answered stays, the place goes to somebody else."""

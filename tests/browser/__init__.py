@@ -1,0 +1,1 @@
+"""The participant page in a real Chromium, against the real server."""
