@@ -18,18 +18,16 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
     """One record per pair, in the order of study.toml: first minus second, in proportions."""
     trials = table.primary
     ids = cluster_ids(trials, study)  # over all conditions at once, so that a shared image has one number
+    y = trials["fooled"].to_numpy(dtype=float)
+    of = {name: (trials["condition"] == name).to_numpy(dtype=np.bool_) for name in study.conditions}
     results: list[Result] = []
     for first, second in itertools.combinations(study.conditions, 2):
-        masks = [(trials["condition"] == name).to_numpy(dtype=np.bool_) for name in (first, second)]
         estimate = clustered_difference(
-            (
-                trials["fooled"].to_numpy(dtype=float)[masks[0]],
-                trials["fooled"].to_numpy(dtype=float)[masks[1]],
-            ),
-            (as_clusters(ids[masks[0]]), as_clusters(ids[masks[1]])),
+            (y[of[first]], y[of[second]]),
+            (as_clusters(ids[of[first]]), as_clusters(ids[of[second]])),
             study.analysis.confidence_level,
         )
-        both = trials[masks[0] | masks[1]]
+        both = trials[of[first] | of[second]]
         notes = (*estimate.notes, UNADJUSTED, *run_notes(study))
         results.append(
             dataclasses.replace(
