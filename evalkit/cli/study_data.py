@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -30,13 +31,18 @@ def status(folder: Path, data: DataKind | None, as_json: bool) -> None:
         rows = [dataclasses.asdict(row) for row in statuses]
         click.echo(json.dumps({"data": hosted.data, "conditions": rows, "arrivals": arrivals}))
         return
-    table = Table(title=f"{hosted.study.id}: {hosted.data} data", title_justify="left")
+    table = Table(
+        title=f"{hosted.study.id}: {hosted.data} data",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     table.add_column("algorithm")
-    for heading in ("finished / quota", "started", "active", "left", "expired", "answers", "void", "missing"):
+    for heading in ("finished", "started", "active", "left", "expired", "answers", "void", "missing"):
         table.add_column(heading, justify="right")
     for row in statuses:
         numbers = (row.started, row.active, row.stopped, row.expired, row.answers, row.void, row.missing)
-        table.add_row(row.condition or "all, mixed", f"{row.finished} / {row.quota}", *map(str, numbers))
+        table.add_row(row.condition or "all, mixed", f"{row.finished}/{row.quota}", *map(str, numbers))
     Console().print(table)
     click.echo(
         "Arrivals: " + (", ".join(f"{count} {outcome}" for outcome, count in arrivals.items()) or "none")
