@@ -253,7 +253,6 @@ def read_csv(path: Path, kind: type[Record]) -> list[Record]:
     if not path.is_file():
         raise UserError(f"{path}: no such file. `evalkit study export` writes it.")
     wanted = columns(kind)
-    casts = _casts(kind)
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.reader(stream)
         header = next(reader, [])
@@ -262,23 +261,28 @@ def read_csv(path: Path, kind: type[Record]) -> list[Record]:
             raise UserError(
                 f"{path}: column {missing[0]!r} is missing. Export the study again with this version."
             )
-        places = [header.index(name) for name in wanted]
-        return [
-            kind(*_cast_row(path, number, row, wanted, places, casts)) for number, row in enumerate(reader, 2)
-        ]
+        cells = [(header.index(name), cast) for name, cast in zip(wanted, _casts(kind), strict=True)]
+        return [_record(kind, path, number, row, cells) for number, row in enumerate(reader, 2)]
 
 
-def _cast_row(
-    path: Path, number: int, row: Sequence[str], names: list[str], places: list[int], casts: list[Any]
-) -> list[Any]:
-    values = []
-    for name, place, cast in zip(names, places, casts, strict=True):
+def _record(
+    kind: type[Record], path: Path, number: int, row: Sequence[str], cells: Sequence[tuple[int, Any]]
+) -> Record:
+    try:
+        return kind(*[row[place] if cast is str else cast(row[place]) for place, cast in cells])
+    except (ValueError, IndexError) as error:
+        raise UserError(f"{path}, row {number}, {_first_bad_cell(kind, row, cells)}") from error
+
+
+def _first_bad_cell(kind: type[Any], row: Sequence[str], cells: Sequence[tuple[int, Any]]) -> str:
+    for name, (place, cast) in zip(columns(kind), cells, strict=True):
+        if place >= len(row):
+            return f"column {name!r}: nothing is not allowed here."
         try:
-            values.append(cast(row[place]))
-        except (ValueError, IndexError) as error:
-            found = repr(row[place]) if place < len(row) else "nothing"
-            raise UserError(f"{path}, row {number}, column {name!r}: {found} is not allowed here.") from error
-    return values
+            cast(row[place])
+        except ValueError:
+            return f"column {name!r}: {row[place]!r} is not allowed here."
+    raise AssertionError("every cell can be read")
 
 
 def _casts(kind: type[Any]) -> list[Any]:
