@@ -269,7 +269,8 @@ def _record(
     kind: type[Record], path: Path, number: int, row: Sequence[str], cells: Sequence[tuple[int, Any]]
 ) -> Record:
     try:
-        return kind(*[row[place] if cast is str else cast(row[place]) for place, cast in cells])
+        values: list[Any] = [row[place] if cast is str else cast(row[place]) for place, cast in cells]
+        return kind(*values)
     except (ValueError, IndexError) as error:
         raise UserError(f"{path}, row {number}, {_first_bad_cell(kind, row, cells)}") from error
 

@@ -5,6 +5,9 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 from studies.errors import UserError
 from studies.records import DataKind
 
@@ -46,7 +49,7 @@ def database_url(folder: Path) -> str:
     """The database of `EVALKIT_DATABASE_URL`, else `study.sqlite` in the study folder.
 
     Raises:
-        UserError: The variable names neither SQLite nor PostgreSQL through psycopg.
+        UserError: The variable names neither SQLite nor PostgreSQL through psycopg, or is no address at all.
     """
     url = os.environ.get(DATABASE_VARIABLE, "")
     if not url:
@@ -56,6 +59,10 @@ def database_url(folder: Path) -> str:
             f"{DATABASE_VARIABLE}: only postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH is "
             f"supported, not {url.split(':', 1)[0]}://. Correct it, or unset it to use SQLite in the study folder."
         )
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise UserError(f"{DATABASE_VARIABLE}: not a database address that can be read: {error}.") from error
     return url
 
 

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, inspect
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
 from studies.errors import UserError
@@ -57,7 +57,7 @@ class Database:
             with self.engine.connect() as connection:
                 version = MigrationContext.configure(connection).get_current_revision()
                 known = set(inspect(connection).get_table_names())
-        except OperationalError as error:
+        except DatabaseError as error:
             reason = str(error.orig).splitlines()[0]
             raise UserError(f"{self._shown()}: the database cannot be opened: {reason}.") from error
         head = _alembic(self.url).attributes["head"]

@@ -67,19 +67,30 @@ def arrive(hosted: HostedStudy, worker: str, token: str | None) -> tuple[Welcome
         return welcome, arrival.id
 
 
-def claim(hosted: HostedStudy, worker: str, arrival: int | None, consent_version: str) -> Admission:
+def new_token() -> str:
+    """A token for a cookie."""
+    return secrets.token_urlsafe(32)
+
+
+def claim(
+    hosted: HostedStudy, worker: str, arrival: int | None, consent_version: str, token: str | None = None
+) -> Admission:
     """Give a worker who consented the next free place.
 
     Exact however many arrive at once: the study's row is locked, the database holds one session per worker and
-    one holder per place.
+    one holder per place. With a `token` that the browser had before, a repeated claim (a double click, a reply that
+    was lost) finds the session of the first.
 
     Raises:
         Refusal: The worker had a session before, or every place is taken.
     """
-    token, now = secrets.token_urlsafe(32), hosted.clock()
+    token, now = token or new_token(), hosted.clock()
     try:
         with hosted.database.write() as db:
             row = _lock_study(hosted, db)
+            known = _by_token(hosted, db, token)
+            if known is not None and known.worker == worker:
+                return Admission(known.id, token)
             place = _free_place(hosted, db)
             if place is None:
                 _note(db, arrival, "full", "")

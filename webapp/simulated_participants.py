@@ -49,9 +49,10 @@ class SimulatedParticipant:
         Returns:
             `finished`, `left`, or the reason of a refusal (`returning`, `full`).
         """
-        refused = self.enter()
-        if refused:
-            return refused
+        return self.enter() or self.go_through(max_trials)
+
+    def go_through(self, max_trials: int | None = None) -> str:
+        """From the open session page to the end; `finished` or `left`."""
         reply = self._post("/api/page", {})
         self.http.headers[PAGE_HEADER] = reply["page"]
         answers = 0
@@ -161,6 +162,8 @@ def run_participants(
 ) -> list[str]:
     """Let them all take part, some at the same time; returns what became of each, in order.
 
+    They enter one after the other, so that who gets which place is the same whenever their seeds are.
+
     Args:
         participants: Who takes part.
         at_once: How many at the same time.
@@ -168,7 +171,13 @@ def run_participants(
     """
     outcomes = [""] * len(participants)
     with ThreadPoolExecutor(at_once) as pool:
-        waiting = {pool.submit(person.take_part): index for index, person in enumerate(participants)}
+        waiting = {}
+        for index, person in enumerate(participants):
+            outcomes[index] = person.enter()
+            if outcomes[index]:
+                done()
+            else:
+                waiting[pool.submit(person.go_through)] = index
         for future in as_completed(waiting):
             outcomes[waiting[future]] = future.result()
             done()

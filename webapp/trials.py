@@ -144,7 +144,8 @@ def ended(
         if sent.outstanding:
             _require_first(progress, sent)
             _require_begun(sent)
-            _end(hosted, db, progress, sent, display)
+            if "ended" not in sent.events:  # the first report stands
+                _end(hosted, db, progress, sent, display)
         return state(hosted, progress)
 
 

@@ -16,7 +16,9 @@ class Participant:
         self.problems: list[str] = []
         """Uncaught errors and everything the browser complained about, blocked scripts and styles among it."""
         page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
+        page.on(
+            "console", lambda message: self.problems.append(message.text) if message.type == "error" else None
+        )
 
     def consent(self, worker: str = "worker-1") -> None:
         """Follow the link, agree, and arrive at the instructions (or where the session stands)."""

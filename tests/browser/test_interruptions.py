@@ -1,8 +1,10 @@
 """What goes wrong in browsers: hidden pages, reloads, other windows, lost connections."""
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import APIResponse, Route
 
 from tests.browser.conftest import Site
 from tests.browser.participant import Participant
@@ -23,7 +25,9 @@ def test_a_trial_during_which_the_page_was_hidden_is_void_and_replaced(
 
     person.hide(True)
     person.reach("notice")
-    assert person.page.locator("canvas.stimulus").evaluate_all("all => all.every(each => each.style.opacity === '0')")
+    assert person.page.locator("canvas.stimulus").evaluate_all(
+        "all => all.every(each => each.style.opacity === '0')"
+    )
     person.hide(False)
     assert person.sees("The page was not visible")
     assert person.take_part() == 4
@@ -42,15 +46,15 @@ def test_a_trial_during_which_the_page_was_hidden_is_void_and_replaced(
 def test_a_page_hidden_before_the_first_image_shows_it_after_a_new_blank(
     serve_study: Callable[..., Site], come_to: Callable[..., Participant]
 ) -> None:
-    site = serve_study(**LONG, first_blank_ms=600)
+    site = serve_study(**LONG, first_blank_ms=2500)
     person = come_to(site)
     person.begin()
     person.reach("blank")
-    person.page.wait_for_timeout(300)
+    person.page.wait_for_timeout(1500)
 
     person.hide(True)
     person.hide(False)
-    person.page.wait_for_timeout(400)
+    person.page.wait_for_timeout(1500)
     assert person.stage == "blank"
     person.answer()
 
@@ -132,7 +136,7 @@ def test_a_second_window_takes_over_and_the_first_one_freezes(
     first.page.keyboard.press("ArrowLeft")
     first.reach("stale")
     assert site.responses() == []
-    first.page.click("text=Continue here")
+    first.page.get_by_role("button", name="Continue here").click()
     first.reach("ready")
     first.go_on()
     assert first.take_part() == 4
@@ -165,9 +169,9 @@ def test_an_answer_whose_confirmation_was_lost_counts_once(
     site = serve_study(**LONG)
     person = come_to(site)
     person.begin()
-    lost = []
+    lost: list[APIResponse] = []
 
-    def lose_the_first_reply(route: object) -> None:
+    def lose_the_first_reply(route: Route) -> None:
         if lost:
             route.continue_()
         else:
@@ -207,8 +211,21 @@ def test_images_that_cannot_be_shown_spend_their_pair_and_the_session_goes_on(
 ) -> None:
     site = serve_study(**LONG)
     person = come_to(site)
-    broken = {"status": 200, "content_type": "image/png", "body": b"no image"}
-    person.page.route("**/i/*", lambda route: route.fulfill(**broken), times=2)
+    addresses: set[str] = set()
+
+    def remember_addresses(route: Route) -> None:
+        reply = route.fetch()
+        addresses.update(reply.json()["trials"][0]["images"].values())
+        route.fulfill(response=reply)
+
+    def break_the_first_pair(route: Route) -> None:
+        if urlsplit(route.request.url).path in addresses:
+            route.fulfill(status=200, content_type="image/png", body=b"no image")
+        else:
+            route.continue_()
+
+    person.page.route("**/api/page", remember_addresses)
+    person.page.route("**/i/*", break_the_first_pair)
     person.begin()
 
     person.reach("notice")

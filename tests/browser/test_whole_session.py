@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Response as Reply
+from playwright.sync_api import Route
 
 from tests.browser.conftest import Site
 from tests.browser.participant import Participant
@@ -18,8 +18,14 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
 ) -> None:
     site = serve_study(inputs=60, practice=10, scored=40)
     person = come_to(site)
-    replies: list[Reply] = []
-    person.page.on("response", lambda reply: replies.append(reply))
+    told: list[dict[str, Any]] = []
+
+    def listen(route: Route) -> None:
+        reply = route.fetch()
+        told.append(reply.json())
+        route.fulfill(response=reply)
+
+    person.page.route("**/api/**", listen)
     person.begin()
 
     assert person.take_part(side="right") == 50
@@ -32,21 +38,22 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     assert person.page.inner_text("#code") == code
     rows = site.responses()
     assert [row.phase for row in rows] == ["practice"] * 10 + ["scored"] * 40
-    assert all(row.choice in ("first", "second") and row.outcome in (0, 1) and not row.void_reason for row in rows)
+    assert all(
+        row.choice in ("first", "second") and row.outcome in (0, 1) and not row.void_reason for row in rows
+    )
     assert all((row.side_1 if row.choice == "first" else row.side_2) == "right" for row in rows)
     assert all(row.input == "key" and row.rt_ms is not None and row.rt_ms > 0 for row in rows)
     assert all(row.exposure_ms_1 and row.exposure_ms_2 and row.pixel_scale == 1 for row in rows)
     assert person.problems == []
-    assert_nothing_was_told([reply for reply in replies if "/api/" in reply.url], practice=10)
+    assert_nothing_was_told(told, practice=10)
 
 
-def assert_nothing_was_told(replies: list[Reply], *, practice: int) -> None:
+def assert_nothing_was_told(told: list[dict[str, Any]], *, practice: int) -> None:
     """Feedback came once per practice trial; the words of truth stand nowhere else, algorithms nowhere at all."""
     feedback = 0
-    for reply in replies:
-        body = reply.json()
-        feedback += body.pop("feedback", None) is not None
-        text = json.dumps(body).replace("Which image was fake?", "")
+    for reply in told:
+        feedback += reply.pop("feedback", None) is not None
+        text = json.dumps(reply).replace("Which image was fake?", "")
         assert not any(word in text for word in ("alpha", "beta", "fake", "real", "correct"))
     assert feedback == practice
 
@@ -151,7 +158,9 @@ def test_a_small_window_is_told_kindly_and_waited_for(
     person.consent()
 
     assert person.stage == "window"
-    assert person.sees("608 × 468 pixels")
+    text = person.page.inner_text("[data-view=window]")
+    assert "at least 608 × " in text
+    assert "now 390 × 700" in text
     assert person.page.locator("[data-view=window] [data-go]").is_disabled()
     person.page.set_viewport_size({"width": 700, "height": 600})
     person.go_on()

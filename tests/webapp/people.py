@@ -179,7 +179,9 @@ def row_counts(hosted: HostedStudy) -> dict[str, int]:
 def dump(hosted: HostedStudy) -> str:
     """Everything in the database, as text."""
     with hosted.database.read() as db:
-        return "\n".join(repr(row) for table in Base.metadata.sorted_tables for row in db.execute(select(table)))
+        return "\n".join(
+            repr(row) for table in Base.metadata.sorted_tables for row in db.execute(select(table))
+        )
 
 
 def states(hosted: HostedStudy) -> dict[str, int]:

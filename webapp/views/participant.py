@@ -31,14 +31,27 @@ def enter() -> Any:
         problem = "Please enter an id of at most 200 characters." if "worker_id" in request.args else None
         return render_template("entry.html", problem=problem)
     hashed = identity.worker_hash(study.config.secret_key, worker)
-    welcome, arrival = sessions.arrive(study, hashed, cookie_token())
+    token = _token_of(hashed)
+    welcome, arrival = sessions.arrive(study, hashed, token)
     if welcome == "resumed":
+        session["token"] = token
         return redirect(url_for("participant.take_part"), SEE_OTHER)
     if welcome in ("returning", "full"):
         raise sessions.Refusal(403, welcome, "")
     session.permanent = True
+    if session.get("worker") != hashed:
+        session["ticket"] = sessions.new_token()
     session["worker"], session["arrival"] = hashed, arrival
     return redirect(url_for("participant.consent"), SEE_OTHER)
+
+
+def _token_of(worker: str) -> str | None:
+    """The token that this browser has for a worker, or will have once it consents.
+
+    It is given out before the consent, so that a consent sent twice, or whose reply was lost, locks nobody out.
+    """
+    ticket = session.get("ticket")
+    return ticket if session.get("worker") == worker and isinstance(ticket, str) else cookie_token()
 
 
 @blueprint.get("/consent")
@@ -65,7 +78,9 @@ def accept() -> Any:
         return _consent_page("Please tick the box if you agree, or close this page if you do not."), 422
     known = sessions.find_session(study, cookie_token())
     if known is None or known.worker != session["worker"]:
-        admission = sessions.claim(study, session["worker"], session.get("arrival"), consent_version(study))
+        admission = sessions.claim(
+            study, session["worker"], session.get("arrival"), consent_version(study), session.get("ticket")
+        )
         session["token"] = admission.token
     return redirect(url_for("participant.take_part"), SEE_OTHER)
 
