@@ -76,7 +76,9 @@ def _secure(response: AnyResponse) -> AnyResponse:
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "public, max-age=300"
+        response.headers["Cache-Control"] = (
+            "no-cache"  # asked again by its ETag, so that an upgrade reaches all modules at once
+        )
     return response
 
 
