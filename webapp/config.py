@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from studies.design import load_study
 from studies.errors import UserError
 from studies.records import DataKind
 
@@ -40,8 +41,9 @@ def server_config(
     """Settings from the study folder and the environment.
 
     Raises:
-        UserError: No secret key, or a database address of another kind.
+        UserError: No usable study.toml, no secret key, or a database address of another kind.
     """
+    load_study(folder)  # a folder that is no study is called so, rather than one without a key
     return ServerConfig(folder, data, load_secret_key(folder), database_url(folder), observer, secure_cookies)
 
 

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,12 @@ def write_frozen(folder: Path, digests: dict[str, str], at_ms: int) -> None:
     path = folder / FROZEN
     if path.exists():
         return
-    partial = folder / f".{FROZEN}.{os.getpid()}.partial"
+    partial = folder / f".{FROZEN}.{secrets.token_hex(8)}.partial"  # other threads may be at it too
     record = {"digest": whole(digests), "parts": digests, "at": iso(at_ms)}
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(record, indent=2) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     try:
         os.link(partial, path)  # unlike a rename, this never replaces the file of a process that was quicker
     except FileExistsError:

@@ -45,7 +45,8 @@ class SlotDisplay(_Report):
 class Display(_Report):
     """How a trial was shown, as the page measured it."""
 
-    slots: dict[Literal["1", "2"], SlotDisplay] = Field(default_factory=dict)
+    slots: dict[Literal["1", "2"], SlotDisplay]
+    """Required, so that a body of another shape is refused rather than read as an empty display."""
     refresh_hz: float | None = Field(default=None, ge=0, le=10_000)
     device_pixel_ratio: float | None = Field(default=None, ge=0, le=100)
     zoom: float | None = Field(default=None, ge=0, le=100)

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 
 import click
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -34,8 +33,8 @@ def status(folder: Path, data: DataKind | None, as_json: bool) -> None:
     table = Table(
         title=f"{hosted.study.id}: {hosted.data} data",
         title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        box=None,
+        padding=(0, 2, 0, 0),  # fits a terminal of 80 columns
     )
     table.add_column("algorithm")
     for heading in ("finished", "started", "active", "left", "expired", "answers", "void", "missing"):

@@ -12,7 +12,7 @@ import requests
 from evalkit.cli.server import background_server
 from tests.end_to_end.visitor import Visitor
 from tests.made_up_study import make_study
-from webapp import export, sessions
+from webapp import export, freeze, sessions
 from webapp.config import ServerConfig, load_secret_key
 from webapp.hosting import HostedStudy, host, prepare
 from webapp.identity import worker_hash
@@ -105,6 +105,15 @@ def test_the_last_places_are_not_given_out_twice(hosted: HostedStudy) -> None:
     got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(12)])  # type: ignore[misc]
     assert got.count("full") == 9
     assert per_condition(hosted) == {"alpha": 20, "beta": 20}
+
+
+def test_first_sessions_that_begin_at_once_freeze_the_study_once(hosted: HostedStudy) -> None:
+    folder, digests, rounds = hosted.config.folder, freeze.parts(hosted.study, hosted.bundle), 6
+    for _ in range(rounds):
+        all_at_once([lambda at=at: freeze.write_frozen(folder, digests, at) for at in range(10)])  # type: ignore[misc]
+        assert freeze.frozen_parts(folder) == digests
+        (folder / freeze.FROZEN).unlink()
+    assert not list(folder.glob(".frozen*"))
 
 
 def test_one_worker_who_arrives_ten_times_at_once_gets_one_session(hosted: HostedStudy) -> None:

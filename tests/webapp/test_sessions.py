@@ -127,6 +127,12 @@ def test_what_was_answered_before_a_stop_stays(hosted: HostedStudy) -> None:
     assert arrive(hosted, "w1") == "returning"
 
 
+def test_a_comment_is_kept_without_what_a_database_cannot_hold(hosted: HostedStudy) -> None:
+    person = Person.begin(hosted, "w1").walk()
+    sessions.comment(hosted, person.token, " a\0b ☂ ")
+    assert person.row.comment == "ab ☂"
+
+
 def test_a_stop_after_the_end_takes_nothing_back(hosted: HostedStudy) -> None:
     person = Person.begin(hosted, "w1").walk()
     sessions.stop(hosted, person.token)
@@ -235,6 +241,16 @@ def test_an_arrival_that_consents_twice_is_kept_as_returning(hosted: HostedStudy
     sessions.claim(hosted, worker, arrivals[0], "1")
     assert refusal(sessions.claim, hosted, worker, arrivals[1], "1")[1] == "returning"
     assert [row.outcome for row in export.arrivals(hosted)] == ["admitted", "returning"]
+
+
+def test_a_claim_repeated_with_the_same_token_finds_the_session_of_the_first(hosted: HostedStudy) -> None:
+    worker, token = hashed(hosted, "w1"), sessions.new_token()
+    fill(hosted, PLACES - 1)
+    first = sessions.claim(hosted, worker, None, "1", token)
+    assert sessions.claim(hosted, worker, None, "1", token) == first
+    assert row_counts(hosted)["sessions"] == PLACES
+    stolen = (sessions.claim, hosted, hashed(hosted, "w2"), None, "1", token)
+    assert refusal(*stolen)[1] in ("full", "returning")
 
 
 def test_the_first_live_session_freezes_the_study(hosted: HostedStudy, clock: Clock) -> None:

@@ -134,7 +134,7 @@ def test_an_answer_whose_display_was_spoilt_makes_the_trial_void_and_is_not_stor
 ) -> None:
     trial = person.ids[0]
     person.begun()
-    reply = person.send(trial, "first", display={"void_reason": "hidden"})
+    reply = person.send(trial, "first", display={"slots": {}, "void_reason": "hidden"})
     assert "feedback" not in reply
     assert trial not in [order["id"] for order in reply["trials"]]
     assert row_counts(hosted)["responses"] == 0

@@ -193,6 +193,34 @@ def test_a_consent_sent_twice_is_one_session(browser: Browser, hosted: HostedStu
     assert states(hosted) == {"active": 1}
 
 
+def test_a_consent_whose_reply_was_lost_can_be_sent_again(browser: Browser, hosted: HostedStudy) -> None:
+    browser.get("/?worker_id=w1")
+    token = CSRF.search(browser.get("/consent").text)
+    assert token is not None
+    before = browser.client.get_cookie("evalkit_small_live")
+    assert before is not None
+    form = {"csrf_token": token[1], "agree": "yes"}
+    for _ in range(3):  # the browser never hears of the reply: its cookie is still the one from before
+        browser.client.set_cookie(before.key, before.value)
+        assert browser.client.post("/consent", data=form).location == "/session"
+        assert browser.open_page()["trials"]
+    assert states(hosted) == {"active": 1}
+    browser.client.set_cookie(before.key, before.value)
+    assert browser.get("/?worker_id=w1").location == "/session"  # the link does as well
+
+
+def test_a_second_person_at_the_same_browser_does_not_take_over_the_first_ones_session(
+    browser: Browser, hosted: HostedStudy
+) -> None:
+    state = browser.begin("w1")
+    assert browser.get("/?worker_id=w2").location == "/consent"
+    assert browser.open_page()["trials"][0]["id"] == state["trials"][0]["id"]  # w2 only looked
+    assert browser.get("/?worker_id=w1").location == "/session"
+    assert browser.begin("w2")["trials"][0]["id"] != state["trials"][0]["id"]
+    assert browser.get("/?worker_id=w1").status_code == 403
+    assert states(hosted) == {"active": 2}
+
+
 def test_the_address_is_clean_after_entry(browser: Browser) -> None:
     reply = browser.follow("/?worker_id=Very-Personal")
     assert reply.request.path == "/consent"
@@ -460,11 +488,11 @@ def test_json_errors_have_a_code_and_a_message(browser: Browser, hosted: HostedS
         ),
         ('{"choice": "first", "rt_ms": NaN}', "rt_ms: Input should be a finite number"),
         (
-            '{"choice": "first", "display": {"hidden_ms": Infinity}}',
+            '{"choice": "first", "display": {"slots": {}, "hidden_ms": Infinity}}',
             "display.hidden_ms: Input should be a finite number",
         ),
         (
-            '{"choice": "first", "display": {"void_reason": "<b>"}}',
+            '{"choice": "first", "display": {"slots": {}, "void_reason": "<b>"}}',
             "display.void_reason: String should match pattern '^[a-z_]*$'",
         ),
     ],
