@@ -25,7 +25,6 @@ from typing import Literal
 from studies.balance import far_apart, shuffle_within, spread_labels
 from studies.design import Study
 from studies.errors import UserError
-from studies.protocols import Protocol
 from studies.records import REAL, SessionPlan, Stimulus
 
 PlacePhase = Literal["practice", "scored", "reserve"]
@@ -148,6 +147,24 @@ def _warnings(study: Study, summary: PlanSummary) -> Iterator[str]:
         yield "Some images are never scored: more images than the planned sessions can show."
 
 
+def check_pool(study: Study, inputs: int) -> None:
+    """Whether one session can be drawn from so many inputs.
+
+    Raises:
+        UserError: It cannot; says how many are needed.
+    """
+    protocol = study.protocol
+    own = protocol.practice if study.study.practice_images == "own" else 0
+    several = 2 if study.study.pairing == "different" else 1
+    needed = max(own, several if own else 0) + max(protocol.total - own, several)
+    if inputs < needed:
+        raise UserError(
+            f"{inputs} inputs are too few: {protocol.practice} practice + {protocol.scored} scored trials need at "
+            f"least {needed}, since no image is shown twice in a session. Add images, or lower [protocol] practice "
+            "or scored."
+        )
+
+
 @dataclass(frozen=True)
 class _Window:
     """The inputs of one place, still without order: sources make fakes, partners are their real images."""
@@ -178,7 +195,7 @@ class _Rooms:
     def of(cls, study: Study, images: Sequence[Stimulus]) -> "_Rooms":
         protocol, different = study.protocol, study.study.pairing == "different"
         inputs = sorted({image.source_id for image in images if image.condition != REAL})
-        _check_pool(len(inputs), protocol, different)
+        check_pool(study, len(inputs))
         own = _own_practice(study, inputs, different)
         ring = tuple(name for name in inputs if name not in own)
         rotating = 0 if own else protocol.practice
@@ -221,16 +238,6 @@ class _Rooms:
         return sources, [self.own[(offset + shift) % len(self.own)] for offset in range(self.practice)]
 
 
-def _check_pool(inputs: int, protocol: Protocol, different: bool) -> None:
-    needed = max(protocol.total, 2 if different else 1)
-    if inputs < needed:
-        raise UserError(
-            f"{inputs} inputs are too few: {protocol.practice} practice + {protocol.scored} scored trials need at "
-            f"least {needed}, since no image is shown twice in a session. Add images, or lower [protocol] practice "
-            "or scored."
-        )
-
-
 def _own_practice(study: Study, inputs: list[str], different: bool) -> tuple[str, ...]:
     """A fixed set for the whole study; twice as large as practice when real partners can be inputs of their own."""
     protocol = study.protocol
@@ -239,11 +246,6 @@ def _own_practice(study: Study, inputs: list[str], different: bool) -> tuple[str
     doubled = 2 * protocol.practice
     roomy = different and len(inputs) - doubled >= 2 * (protocol.scored + protocol.reserve)
     count = doubled if roomy else max(protocol.practice, 2 if different else 1)
-    if len(inputs) - count < max(protocol.scored, 2 if different else 1):
-        raise UserError(
-            f"{len(inputs)} inputs are too few for practice_images = 'own': {count} for practice and "
-            f"{protocol.scored} for scored trials. Add images, or set [study] practice_images = 'rotating'."
-        )
     return tuple(random.Random(f"{study.study.seed}/own practice").sample(inputs, count))
 
 

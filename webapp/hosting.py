@@ -112,18 +112,15 @@ def prepare(hosted: HostedStudy) -> None:
     Raises:
         UserError: The study has changed under sessions that do count.
     """
-    study, data, digest = hosted.study, hosted.data, plan_digest(hosted.study, hosted.bundle)
+    study, data = hosted.study, hosted.data
     with hosted.database.write() as db:
-        row = db.get(StudyRow, (study.id, data), with_for_update=True)
-        if row and row.plan_digest == digest:
+        if _places_fit(hosted, db):
             return
-        if row and data != "preview" and _count_sessions(db, study.id, data):
-            raise UserError(
-                f"{hosted.config.folder}: the design or the images changed after the first {data} session, so its "
-                "places no longer fit. Change them back, or make a new study for the new design."
-            )
+        if data != "preview":
+            _refuse_new_places(hosted, db)
         discard(db, study.id, data)
-        db.add(StudyRow(study=study.id, data=data, plan_digest=digest, frozen_at=None))
+        digest = plan_digest(study, hosted.bundle)
+        db.add(StudyRow(study=study.id, data=data, plan_digest=digest))
         for position, place in enumerate(allocate(study, hosted.bundle.stimuli)):
             db.add(
                 PlaceRow(
@@ -135,6 +132,30 @@ def prepare(hosted: HostedStudy) -> None:
                     pairings=[dataclasses.asdict(pairing) for pairing in place.pairings],
                 )
             )
+
+
+def check_places(hosted: HostedStudy) -> None:
+    """Whether sessions that count can go on under the study as it is now.
+
+    Raises:
+        UserError: The places were drawn from another design or other images.
+    """
+    with hosted.database.write() as db:
+        if not _places_fit(hosted, db):
+            _refuse_new_places(hosted, db)
+
+
+def _places_fit(hosted: HostedStudy, db: Session) -> bool:
+    row = db.get(StudyRow, (hosted.study.id, hosted.data), with_for_update=True)
+    return row is not None and row.plan_digest == plan_digest(hosted.study, hosted.bundle)
+
+
+def _refuse_new_places(hosted: HostedStudy, db: Session) -> None:
+    if _count_sessions(db, hosted.study.id, hosted.data):
+        raise UserError(
+            f"{hosted.config.folder}: the design or the images changed after the first {hosted.data} session, so its "
+            "places no longer fit. Change them back, or make a new study for the new design."
+        )
 
 
 def discard(db: Session, study: str, data: str) -> None:

@@ -45,6 +45,7 @@ def token_hash(token: str) -> str:
 def arrive(hosted: HostedStudy, worker: str, token: str | None) -> tuple[Welcome, int]:
     """Record an arrival; returns how the worker is welcomed and the arrival's number."""
     with hosted.database.write() as db:
+        _lock_study(hosted, db)
         session = db.scalar(
             select(SessionRow).where(SessionRow.scope == hosted.scope, SessionRow.worker == worker)
         )
@@ -115,7 +116,7 @@ def claim(
                 db.flush()
                 _note(db, arrival, "admitted", place.condition)
                 if row.frozen_at is None and hosted.data == "live":
-                    row.frozen_at = now
+                    row.frozen_at, row.frozen_parts = now, freeze.parts(hosted.study, hosted.bundle)
     except IntegrityError as error:
         with hosted.database.write() as db:  # what was noted with the claim went with it
             _note(db, arrival, "returning", "")
@@ -132,8 +133,8 @@ def keep_freeze(hosted: HostedStudy) -> None:
         return
     with hosted.database.read() as db:
         row = db.get(StudyRow, (hosted.study.id, hosted.data))
-    if row is not None and row.frozen_at is not None:
-        freeze.write_frozen(hosted.config.folder, freeze.parts(hosted.study, hosted.bundle), row.frozen_at)
+    if row is not None and row.frozen_at is not None and row.frozen_parts is not None:
+        freeze.write_frozen(hosted.config.folder, row.frozen_parts, row.frozen_at)
 
 
 def _lock_study(hosted: HostedStudy, db: Session) -> StudyRow:
@@ -145,7 +146,10 @@ def _lock_study(hosted: HostedStudy, db: Session) -> StudyRow:
 
 
 def _free_place(hosted: HostedStudy, db: Session) -> PlaceRow | None:
-    """The first place in the queue that nobody holds, after giving back those whose lease ran out."""
+    """The first place in the queue that nobody holds, after giving back those whose lease ran out.
+
+    Only under the study's lock, so that session rows are always locked after it.
+    """
     here = (SessionRow.study == hosted.study.id, SessionRow.data == hosted.data)
     db.execute(
         update(SessionRow)

@@ -38,6 +38,8 @@ class StudyRow(Base):
     """Digest of what the places were drawn from."""
     frozen_at: Mapped[int | None] = mapped_column(BigInteger)
     """When the first session began (live data only)."""
+    frozen_parts: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    """The digests of that moment, by part (`webapp.freeze.parts`)."""
 
 
 class PlaceRow(Base):

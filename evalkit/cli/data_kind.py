@@ -21,15 +21,13 @@ def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
     Raises:
         UserError: Nobody has taken part yet.
     """
-    if data is not None:
-        return host(server_config(folder, data), verify=False)
-    for kind in DATA_KINDS:
+    for kind in [data] if data else DATA_KINDS:
         hosted = host(server_config(folder, kind), verify=False)
         if count_sessions(hosted):
-            if kind != "live":
+            if data is None and kind != "live":
                 say(f"No live data yet: this is {kind.upper()} data.")
             return hosted
     raise UserError(
-        f"{folder}: nobody has taken part yet. `evalkit study serve {folder}` is for people, "
+        f"{folder}: nobody has taken part yet{f' in {data} data' if data else ''}. `evalkit study serve {folder}` is for people, "
         f"`evalkit study simulate {folder}` for a rehearsal."
     )

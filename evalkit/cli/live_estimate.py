@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from evalkit.stats.proportions import clustered_rate
 from studies.records import LiveEstimate, Response
 
 
@@ -17,6 +16,8 @@ def live_estimate(responses: Sequence[Response]) -> dict[str, LiveEstimate]:
 
 
 def _estimate(rows: list[Response]) -> LiveEstimate | None:
+    from evalkit.stats.proportions import clustered_rate  # scipy: not at every server's start
+
     fakes = [row.source_id_1 if row.fake_slot == 1 else row.source_id_2 for row in rows]
     reals = [row.source_id_2 if row.fake_slot == 1 else row.source_id_1 for row in rows]
     clusters = {"workers": [row.worker for row in rows], "fakes": fakes, "reals": reals}

@@ -7,7 +7,8 @@ import click
 from evalkit.cli.messages import progress_bar, say, warn
 from studies.design import Study, load_study
 from studies.errors import UserError
-from studies.plan import allocate, summarise
+from studies.imagesets import open_image_set
+from studies.plan import allocate, check_pool, summarise
 from studies.stimuli import FOLDER, Bundle, build_bundle
 from webapp import freeze
 
@@ -34,6 +35,8 @@ def build_study(folder: Path, *, allow_near_duplicates: bool = False) -> None:
             f"{folder}: the study is frozen by its first live session, so its stimuli stay as they are. New images "
             "are a new study."
         )
+    first = next(iter(study.conditions.values())).images[0]
+    check_pool(study, len(open_image_set(first, folder.resolve()).images))
     with progress_bar("Stimuli") as advance:
         bundle = build_bundle(study, folder, allow_near_duplicates=allow_near_duplicates, progress=advance)
     _tell_bundle(bundle)

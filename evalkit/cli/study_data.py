@@ -10,12 +10,11 @@ from rich.table import Table
 
 from evalkit.cli.data_kind import data_option, hosted_data
 from evalkit.cli.messages import say
-from studies.design import load_study
 from studies.records import DataKind
-from studies.stimuli import load_bundle
 from webapp import admin, freeze
 from webapp import export as exporting
-from webapp.hosting import now_ms
+from webapp.config import server_config
+from webapp.hosting import check_places, host
 
 
 @click.command()
@@ -63,6 +62,8 @@ def export(folder: Path, data: DataKind | None) -> None:
 @click.option("--reason", required=True, help="Why the study changed; the report prints it.")
 def amend(folder: Path, reason: str) -> None:
     """Record why the frozen study in FOLDER changed: a dated deviation."""
-    differences = freeze.amend(folder, load_study(folder), load_bundle(folder), reason, now_ms())
+    hosted = host(server_config(folder, "live"))
+    check_places(hosted)
+    differences = freeze.amend(folder, hosted.study, hosted.bundle, reason, hosted.clock())
     say(f"Recorded a dated deviation: {', '.join(differences)}.")
     click.echo(folder / freeze.AMENDMENTS)
