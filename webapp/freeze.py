@@ -96,16 +96,25 @@ def check(folder: Path, study: Study, bundle: Bundle) -> None:
         )
 
 
+def require_frozen(folder: Path) -> None:
+    """Whether there is a freeze to deviate from.
+
+    Raises:
+        UserError: There is none yet.
+    """
+    if frozen_parts(folder) is None:
+        raise UserError(
+            f"{folder}: not frozen yet, so there is nothing to amend. The first live session freezes it."
+        )
+
+
 def amend(folder: Path, study: Study, bundle: Bundle, reason: str, at_ms: int) -> list[str]:
     """Record a dated deviation; returns what it covers, in words.
 
     Raises:
         UserError: The study is not frozen, nothing changed, or no reason is given.
     """
-    if frozen_parts(folder) is None:
-        raise UserError(
-            f"{folder}: not frozen yet, so there is nothing to amend. The first live session freezes it."
-        )
+    require_frozen(folder)
     differences = changed(folder, study, bundle)
     if not differences:
         raise UserError(f"{folder}: nothing changed since the freeze or the last amendment.")

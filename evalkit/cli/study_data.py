@@ -62,6 +62,7 @@ def export(folder: Path, data: DataKind | None) -> None:
 @click.option("--reason", required=True, help="Why the study changed; the report prints it.")
 def amend(folder: Path, reason: str) -> None:
     """Record why the frozen study in FOLDER changed: a dated deviation."""
+    freeze.require_frozen(folder)
     hosted = host(server_config(folder, "live"))
     check_places(hosted)
     differences = freeze.amend(folder, hosted.study, hosted.bundle, reason, hosted.clock())

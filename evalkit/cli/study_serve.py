@@ -53,11 +53,11 @@ def serve_study(
     hosted = host(config)
     if data in ("live", "pilot"):
         _refuse_placeholders(folder, hosted.study.ethics.placeholders())
+        keep_freeze(hosted)
         freeze.check(folder, hosted.study, hosted.bundle)
     check_port(*address)
     with only_server(folder, data):
         prepare(hosted)
-        keep_freeze(hosted)
         hosted.database.close()
         base = (url or f"http://{address[0]}:{address[1]}").rstrip("/")
         run_server(config, address, workers=workers, ready=lambda: _tell(config, base))

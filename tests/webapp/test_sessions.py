@@ -290,8 +290,13 @@ def test_a_freeze_is_mended_if_the_process_died_before_the_file_was_written(
     assert states(hosted) == {"active": 1}
     assert not (folder / freeze.FROZEN).exists()
     clock.advance(5)
-    sessions.keep_freeze(hosting())  # as `serve` does
+    path = folder / "study.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("IRB 1", "IRB 2"), encoding="utf-8")
+    changed = hosting()
+    sessions.keep_freeze(changed)  # as `serve` does
     assert json.loads((folder / freeze.FROZEN).read_text(encoding="utf-8"))["at"] == freeze.iso(first)
+    assert freeze.changed(folder, hosted.study, hosted.bundle) == []
+    assert freeze.changed(folder, changed.study, changed.bundle) == ["study.toml"]
     with hosted.database.read() as db:
         assert db.get_one(StudyRow, ("small", "live")).frozen_at == first
 
