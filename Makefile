@@ -18,7 +18,7 @@ help:
 	@echo "make demo            a whole study on made-up images: a report, and the study running (SERVE=0: report only)"
 	@echo "make test            lint, types and all tests"
 	@echo "make test-data       only the tests on the shared data folder; fails without it"
-	@echo "make reliability     long figures (coverage, faults); writes docs/reliability.md"
+	@echo "make reliability     long figures: coverage of the intervals by simulation (docs/statistics.md)"
 	@echo "make lock            resolve requirements.lock anew"
 
 setup: $(VENV)/.complete

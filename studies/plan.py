@@ -143,7 +143,10 @@ def _warnings(study: Study, summary: PlanSummary) -> Iterator[str]:
             f"inputs per session appear once as fake and once as real image, at least {summary.closest_roles} trials "
             f"apart. {2 * (protocol.total + summary.reserve)} inputs would avoid it."
         )
-    if summary.views_per_image[0] == 0:
+    low, high = summary.views_per_image
+    if high - low > 1:
+        yield f"Images are scored between {low} and {high} times per algorithm: not equally often (±1)."
+    if low == 0:
         yield "Some images are never scored: more images than the planned sessions can show."
 
 

@@ -27,6 +27,11 @@ Choice = Literal["first", "second", "real", "fake", "unsure"]
 DataKind = Literal["live", "pilot", "simulated", "preview"]
 SessionState = Literal["active", "finished", "stopped", "expired"]
 
+EXPOSURE_FRAMES = 1.5
+"""A display off by more frames than this is flagged. Our choice: more than one frame's rounding at either end."""
+ASSUMED_REFRESH_HZ = 60.0
+"""Where the page could not tell the screen's refresh rate."""
+
 DATA_KINDS: tuple[DataKind, ...] = ("live", "pilot", "simulated", "preview")
 
 
@@ -229,18 +234,25 @@ def columns(kind: type[Any]) -> list[str]:
 
 def write_csv(path: Path, kind: type[Record], rows: Iterable[Record]) -> int:
     """Write records to `path` whole or not at all (beside it, then moved); returns the number of rows."""
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     count = 0
     with partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns(kind))
         for row in rows:
-            writer.writerow("" if value is None else value for value in dataclasses.astuple(row))
+            writer.writerow(map(_cell, dataclasses.astuple(row)))
             count += 1
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(path)
     return count
+
+
+def _cell(value: object) -> object:
+    """What stands in a cell; a carriage return would end the row for a reader."""
+    if value is None:
+        return ""
+    return value.replace("\r", "\n") if isinstance(value, str) else value
 
 
 def read_csv(path: Path, kind: type[Record]) -> list[Record]:

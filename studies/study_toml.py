@@ -33,6 +33,12 @@ def render_study_toml(study: Study, preset: Preset | None) -> str:
             "# It departs from its source:",
         ]
         lines += [f"#   - {departure}" for departure in preset.departures]
+        changed = preset.changed_by(study.frozen_settings())
+        lines += (
+            ["# This study departs from the preset:", *(f"#   - {text}" for text in changed)]
+            if changed
+            else []
+        )
     lines += ["", "[study]", *_settings(study.study)]
     lines += ["", "[protocol]", "# How a trial is shown and graded.", f"name = {_value(study.protocol.name)}"]
     fields: dict[str, FieldInfo] = type(study.protocol).__pydantic_fields__  # type: ignore[attr-defined]

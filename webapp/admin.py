@@ -131,7 +131,9 @@ def condition_statuses(hosted: HostedStudy) -> list[ConditionStatus]:
             quota=quota.get(name, 0),
             answers=answers.get(name, 0),
             void=void.get(name, 0),
-            missing=states.get((name, "finished"), 0) * hosted.study.protocol.scored - kept.get(name, 0),
+            missing=max(
+                0, states.get((name, "finished"), 0) * hosted.study.protocol.scored - kept.get(name, 0)
+            ),
             **{state: states.get((name, state), 0) for state in ("finished", "active", "stopped", "expired")},
         )
         for name in names

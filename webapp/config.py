@@ -47,6 +47,16 @@ def server_config(
     return ServerConfig(folder, data, load_secret_key(folder), database_url(folder), observer, secure_cookies)
 
 
+def reading_config(folder: Path, data: DataKind) -> ServerConfig:
+    """Settings to read what was collected, which needs no secret key.
+
+    Raises:
+        UserError: No usable study.toml, or a database address of another kind.
+    """
+    load_study(folder)
+    return ServerConfig(folder, data, "", database_url(folder))
+
+
 def database_url(folder: Path) -> str:
     """The database of `EVALKIT_DATABASE_URL`, else `study.sqlite` in the study folder.
 

@@ -38,9 +38,17 @@ class Database:
             yield session
 
     @contextmanager
-    def _transaction(self, mode: str) -> Iterator[Session]:
+    def snapshot(self) -> Iterator[Session]:
+        """A transaction whose reads all see one moment, however long they take."""
+        # SQLite's read transactions are snapshots already.
+        isolation = {} if self.url.startswith("sqlite") else {"isolation_level": "REPEATABLE READ"}
+        with self._transaction("DEFERRED", **isolation) as session:
+            yield session
+
+    @contextmanager
+    def _transaction(self, mode: str, **options: str) -> Iterator[Session]:
         with (
-            self.engine.connect().execution_options(sqlite_begin=mode) as connection,
+            self.engine.connect().execution_options(sqlite_begin=mode, **options) as connection,
             connection.begin(),
             Session(connection, expire_on_commit=False) as session,
         ):

@@ -5,15 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session as DatabaseSession
 
-from studies.records import REAL, Arrival, Response, Session, Slot, write_csv
+from studies.records import (
+    ASSUMED_REFRESH_HZ,
+    EXPOSURE_FRAMES,
+    REAL,
+    Arrival,
+    Response,
+    Session,
+    Slot,
+    write_csv,
+)
 from webapp.freeze import iso
 from webapp.hosting import HostedStudy
 from webapp.progress import trial_from_json
 from webapp.tables import ArrivalRow, EventRow, PlaceRow, ResponseRow, SessionRow, TrialRow
 
-EXPOSURE_FRAMES = 1.5
-"""A display off by more frames than this is flagged. Source: jsPsych-era exclusions, see docs/architecture.md."""
 FRAME_GAP_MS = 50.0
 """A longest frame gap above this is flagged."""
 SLOW_MS = 10 * 60 * 1000
@@ -23,15 +31,22 @@ SLOW_MS = 10 * 60 * 1000
 def export(hosted: HostedStudy) -> tuple[Path, int]:
     """Write responses.csv, sessions.csv and arrivals.csv; returns the first's path and number of rows."""
     folder = hosted.config.folder / hosted.data
+    with hosted.database.snapshot() as db:  # the three files tell of one moment
+        rows, people, everybody = _responses(hosted, db), _sessions(hosted, db), _arrivals(hosted, db)
     folder.mkdir(exist_ok=True)
-    write_csv(folder / "sessions.csv", Session, sessions(hosted))
-    write_csv(folder / "arrivals.csv", Arrival, arrivals(hosted))
+    write_csv(folder / "sessions.csv", Session, people)
+    write_csv(folder / "arrivals.csv", Arrival, everybody)
     path = folder / "responses.csv"
-    return path, write_csv(path, Response, responses(hosted))
+    return path, write_csv(path, Response, rows)
 
 
 def responses(hosted: HostedStudy) -> list[Response]:
     """All trials that were answered or became void, in the order in which they were sent."""
+    with hosted.database.snapshot() as db:
+        return _responses(hosted, db)
+
+
+def _responses(hosted: HostedStudy, db: DatabaseSession) -> list[Response]:
     query = (
         select(TrialRow, SessionRow, PlaceRow, ResponseRow)
         .join(SessionRow, SessionRow.id == TrialRow.session_id)
@@ -40,17 +55,16 @@ def responses(hosted: HostedStudy) -> list[Response]:
         .where(TrialRow.study == hosted.study.id, TrialRow.data == hosted.data)
         .order_by(SessionRow.started_at, SessionRow.id, TrialRow.id)
     )
-    with hosted.database.read() as db:
-        events: dict[int, dict[str, EventRow]] = {}
-        for event in db.scalars(
-            select(EventRow).where(EventRow.study == hosted.study.id, EventRow.data == hosted.data)
-        ):
-            events.setdefault(event.trial_id, {})[event.kind] = event
-        return [
-            _response(hosted, trial, session, place, response, events.get(trial.id, {}))
-            for trial, session, place, response in db.execute(query)
-            if response is not None or "void" in events.get(trial.id, {})
-        ]
+    events: dict[int, dict[str, EventRow]] = {}
+    for event in db.scalars(
+        select(EventRow).where(EventRow.study == hosted.study.id, EventRow.data == hosted.data)
+    ):
+        events.setdefault(event.trial_id, {})[event.kind] = event
+    return [
+        _response(hosted, trial, session, place, response, events.get(trial.id, {}))
+        for trial, session, place, response in db.execute(query)
+        if response is not None or "void" in events.get(trial.id, {})
+    ]
 
 
 def _response(
@@ -121,7 +135,7 @@ def _measured(display: dict[str, Any], number: int) -> dict[str, Any]:
 def _flags(
     slots: tuple[Slot, ...], display: dict[str, Any], row: TrialRow, response: ResponseRow | None
 ) -> Iterator[str]:
-    frame_ms = 1000.0 / (display.get("refresh_hz") or 60.0)
+    frame_ms = 1000.0 / (display.get("refresh_hz") or ASSUMED_REFRESH_HZ)
     measured = [(slot, _measured(display, number)) for number, slot in enumerate(slots, 1)]
     if any(
         shown.get("exposure_ms") is not None
@@ -137,37 +151,45 @@ def _flags(
 
 def sessions(hosted: HostedStudy) -> list[Session]:
     """All sessions that began, in that order."""
+    with hosted.database.snapshot() as db:
+        return _sessions(hosted, db)
+
+
+def _sessions(hosted: HostedStudy, db: DatabaseSession) -> list[Session]:
     query = (
         select(SessionRow, PlaceRow)
         .join(PlaceRow)
         .where(SessionRow.study == hosted.study.id, SessionRow.data == hosted.data)
         .order_by(SessionRow.started_at, SessionRow.id)
     )
-    with hosted.database.read() as db:
-        return [
-            Session(
-                study=row.study,
-                data=row.data,
-                session=row.id,
-                worker=row.worker,
-                condition=place.condition,
-                place_index=place.place_index,
-                state=row.state,
-                started_at=iso(row.started_at),
-                finished_at=iso(row.finished_at) if row.finished_at is not None else "",
-                consent_version=row.consent_version,
-                comment=row.comment,
-                observer=row.observer,
-            )
-            for row, place in db.execute(query)
-        ]
+    return [
+        Session(
+            study=row.study,
+            data=row.data,
+            session=row.id,
+            worker=row.worker,
+            condition=place.condition,
+            place_index=place.place_index,
+            state=row.state,
+            started_at=iso(row.started_at),
+            finished_at=iso(row.finished_at) if row.finished_at is not None else "",
+            consent_version=row.consent_version,
+            comment=row.comment,
+            observer=row.observer,
+        )
+        for row, place in db.execute(query)
+    ]
 
 
 def arrivals(hosted: HostedStudy) -> list[Arrival]:
     """Everyone who opened the participant link, in that order."""
+    with hosted.database.snapshot() as db:
+        return _arrivals(hosted, db)
+
+
+def _arrivals(hosted: HostedStudy, db: DatabaseSession) -> list[Arrival]:
     query = select(ArrivalRow).where(ArrivalRow.study == hosted.study.id, ArrivalRow.data == hosted.data)
-    with hosted.database.read() as db:
-        return [
-            Arrival(row.study, row.data, iso(row.at), row.worker, row.outcome, row.condition)
-            for row in db.scalars(query.order_by(ArrivalRow.id))
-        ]
+    return [
+        Arrival(row.study, row.data, iso(row.at), row.worker, row.outcome, row.condition)
+        for row in db.scalars(query.order_by(ArrivalRow.id))
+    ]

@@ -2,51 +2,86 @@
 
 import datetime
 import hashlib
+import inspect
 import json
 import os
 import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from studies.design import Study
 from studies.errors import UserError
+from studies.protocols import Protocol
 from studies.stimuli import Bundle
 
 FROZEN = "frozen.json"
 AMENDMENTS = "amendments.jsonl"
 PAGE_FOLDERS = ("templates", "static")
-WHAT = {"settings": "study.toml", "stimuli": "the stimulus bundle", "page": "the participant page"}
+PAGE_TEXTS = ("views/participant.py",)
+"""Texts that participants read and that stand in code; the protocol's are added."""
+WHAT = {"stimuli": "the stimulus bundle", "page": "the participant page"}
+DECISIONS = ("exclusions", "analysis", "ethics")
+"""Tables of study.toml that decide what is made of the answers, not what participants met."""
+PARTS = ("design", "decisions", "stimuli", "page")
 
 
-def parts(study: Study, bundle: Bundle) -> dict[str, str]:
-    """The digests that the freeze covers: settings (planned analyses among them), stimuli, page."""
-    return {"settings": study.digest(), "stimuli": bundle.digest, "page": page_digest()}
+@dataclass(frozen=True)
+class Change:
+    """One thing that differs from what was frozen."""
+
+    part: str
+    """design | decisions | stimuli | page."""
+    text: str
+    """What differs, and for a setting from what to what."""
 
 
-def page_digest() -> str:
-    """SHA-256 over the participant page: templates, scripts, style."""
+def record(study: Study, bundle: Bundle) -> dict[str, Any]:
+    """Everything the freeze covers: settings (planned analyses among them), and digests of settings, stimuli, page."""
+    parts = {"settings": study.digest(), "stimuli": bundle.digest, "page": page_digest(study.protocol)}
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    # By way of JSON, so that a record in memory equals one that was read.
+    return {"digest": digest, "parts": parts, "settings": json.loads(json.dumps(study.frozen_settings()))}
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """What differs between two records."""
+    found = []
+    for table in before["settings"] | now["settings"]:
+        old, new = before["settings"].get(table, {}), now["settings"].get(table, {})
+        part = "decisions" if table in DECISIONS else "design"
+        found += [
+            Change(part, f"{table}.{key}: {old.get(key)!r} -> {new.get(key)!r}")
+            for key in old | new
+            if old.get(key) != new.get(key)
+        ]
+    found += [
+        Change(part, words) for part, words in WHAT.items() if before["parts"][part] != now["parts"][part]
+    ]
+    return found
+
+
+def page_digest(protocol: Protocol) -> str:
+    """SHA-256 over the participant page: templates, scripts, style, and the texts in code."""
     here, digest = Path(__file__).parent, hashlib.sha256()
     for folder in PAGE_FOLDERS:
         for path in sorted((here / folder).rglob("*")):
             if path.is_file() and not path.name.startswith("dashboard"):
                 digest.update(f"{path.relative_to(here)}\0".encode() + path.read_bytes() + b"\0")
+    for path in [here / name for name in PAGE_TEXTS] + [Path(inspect.getfile(type(protocol)))]:
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def whole(digests: dict[str, str]) -> str:
-    """The one digest."""
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-
-
-def write_frozen(folder: Path, digests: dict[str, str], at_ms: int) -> None:
+def write_frozen(folder: Path, frozen: dict[str, Any], at_ms: int) -> None:
     """Write frozen.json, unless there is one."""
     path = folder / FROZEN
     if path.exists():
         return
     partial = folder / f".{FROZEN}.{secrets.token_hex(8)}.partial"  # other threads may be at it too
-    record = {"digest": whole(digests), "parts": digests, "at": iso(at_ms)}
     with partial.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(record, indent=2) + "\n")
+        stream.write(json.dumps({"at": iso(at_ms), **frozen}, indent=2) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     try:
@@ -57,55 +92,61 @@ def write_frozen(folder: Path, digests: dict[str, str], at_ms: int) -> None:
         partial.unlink()
 
 
-def frozen_parts(folder: Path) -> dict[str, str] | None:
-    """The digests in force: the latest amendment's, else the freeze's; None before the first live session."""
+def in_force(folder: Path) -> dict[str, Any] | None:
+    """The record in force: the latest amendment's, else the freeze's; None before the first live session."""
     path = folder / FROZEN
     if not path.is_file():
         return None
     amended = amendments(folder)
-    record = amended[-1] if amended else json.loads(path.read_text(encoding="utf-8"))
-    return dict(record["parts"])
+    if amended:
+        return amended[-1]
+    frozen: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return frozen
 
 
 def amendments(folder: Path) -> list[dict[str, Any]]:
     """All dated deviations so far."""
     path = folder / AMENDMENTS
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.strip()]
+    try:
+        return [json.loads(line) for line in lines if line.strip()]
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: a line is no JSON: {error}. Mend or remove that line.") from error
 
 
-def changed(folder: Path, study: Study, bundle: Bundle) -> list[str]:
-    """What differs from the freeze in force, in words; empty if nothing does or nothing is frozen."""
-    frozen = frozen_parts(folder)
-    if frozen is None:
-        return []
-    return [WHAT[key] for key, digest in parts(study, bundle).items() if frozen.get(key) != digest]
+def check(folder: Path, study: Study, bundle: Bundle, parts: Sequence[str] = PARTS) -> None:
+    """Refuse a frozen study that has changed; one that is not frozen passes.
 
-
-def check(folder: Path, study: Study, bundle: Bundle) -> None:
-    """Refuse a frozen study that has changed.
+    Args:
+        folder: The study folder.
+        study: As it is now.
+        bundle: As it is now.
+        parts: The parts that matter.
 
     Raises:
         UserError: Names what changed and how to record it.
     """
-    differences = changed(folder, study, bundle)
-    if differences:
+    frozen = in_force(folder)
+    differences = changes(frozen, record(study, bundle)) if frozen else []
+    if texts := [change.text for change in differences if change.part in parts]:
         raise UserError(
-            f"{folder}: {' and '.join(differences)} changed after the study was frozen by its first live session. "
-            f'Change it back, or record why: evalkit study amend {folder} --reason "...".'
+            f"{folder}: changed since the study was frozen by its first live session: {'; '.join(texts)}. Change it "
+            f'back, or record why: evalkit study amend {folder} --reason "...".'
         )
 
 
-def require_frozen(folder: Path) -> None:
-    """Whether there is a freeze to deviate from.
+def require_frozen(folder: Path) -> dict[str, Any]:
+    """The record in force.
 
     Raises:
-        UserError: There is none yet.
+        UserError: The study is not frozen yet.
     """
-    if frozen_parts(folder) is None:
+    frozen = in_force(folder)
+    if frozen is None:
         raise UserError(
             f"{folder}: not frozen yet, so there is nothing to amend. The first live session freezes it."
         )
+    return frozen
 
 
 def amend(folder: Path, study: Study, bundle: Bundle, reason: str, at_ms: int) -> list[str]:
@@ -114,22 +155,15 @@ def amend(folder: Path, study: Study, bundle: Bundle, reason: str, at_ms: int) -
     Raises:
         UserError: The study is not frozen, nothing changed, or no reason is given.
     """
-    require_frozen(folder)
-    differences = changed(folder, study, bundle)
+    now = record(study, bundle)
+    differences = [change.text for change in changes(require_frozen(folder), now)]
     if not differences:
         raise UserError(f"{folder}: nothing changed since the freeze or the last amendment.")
     if not reason.strip():
         raise UserError("--reason: say in a sentence why the study changed; the report prints it.")
-    digests = parts(study, bundle)
-    record = {
-        "at": iso(at_ms),
-        "reason": reason.strip(),
-        "changed": differences,
-        "digest": whole(digests),
-        "parts": digests,
-    }
+    line = json.dumps({"at": iso(at_ms), "reason": reason.strip(), "changed": differences, **now})
     with (folder / AMENDMENTS).open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(record) + "\n")
+        stream.write(line + "\n")
         stream.flush()
         os.fsync(stream.fileno())
     return differences

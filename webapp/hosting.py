@@ -20,6 +20,7 @@ from studies.stimuli import FOLDER as BUNDLE_FOLDER
 from studies.stimuli import Bundle, load_bundle
 from webapp.config import ServerConfig
 from webapp.db import Database
+from webapp.identity import key_digest
 from webapp.tables import ArrivalRow, EventRow, PlaceRow, ResponseRow, SessionRow, StudyRow, TrialRow
 
 
@@ -50,6 +51,12 @@ class HostedStudy:
     def scope(self) -> str:
         """Where one worker may have one session: live and pilot share, rehearsals have their own."""
         return self.study.scope if self.data in ("live", "pilot") else f"{self.study.scope}/{self.data}"
+
+    def reconnected(self) -> "HostedStudy":
+        """The same study with connections of its own, for a worker process; nothing is read from disk again."""
+        return HostedStudy(
+            self.config, self.study, self.bundle, Database(self.config.database_url), self.clock
+        )
 
     def image_bytes(self, stimulus: str) -> bytes:
         """The file of one stimulus; the same path for real and fake."""
@@ -96,9 +103,7 @@ def plan_digest(study: Study, bundle: Bundle) -> str:
         ),
         "protocol": [protocol.name, protocol.practice, protocol.scored, protocol.reserve],
         "conditions": sorted(study.conditions),
-        "stimuli": sorted(
-            (image.id, image.condition, image.run, image.source_id) for image in bundle.stimuli
-        ),
+        "stimuli": sorted((image.id, image.digest) for image in bundle.stimuli),
     }
     return hashlib.sha256(json.dumps(drawn_from, sort_keys=True).encode()).hexdigest()
 
@@ -106,21 +111,22 @@ def plan_digest(study: Study, bundle: Bundle) -> str:
 def prepare(hosted: HostedStudy) -> None:
     """Draw the places into the database, once; later starts find them there.
 
-    Places without sessions are drawn anew when the study has changed; preview sessions are dropped for it, since
-    they never count.
+    Places without sessions are drawn anew when the study has changed. Preview sessions never count: they are
+    dropped for it, and also when few places are left.
 
     Raises:
         UserError: The study has changed under sessions that do count.
     """
     study, data = hosted.study, hosted.data
     with hosted.database.write() as db:
-        if _places_fit(hosted, db):
+        if _places_fit(hosted, db) and not (data == "preview" and _used_up(hosted, db)):
             return
         if data != "preview":
             _refuse_new_places(hosted, db)
         discard(db, study.id, data)
         digest = plan_digest(study, hosted.bundle)
-        db.add(StudyRow(study=study.id, data=data, plan_digest=digest))
+        key = key_digest(hosted.config.secret_key)
+        db.add(StudyRow(study=study.id, data=data, plan_digest=digest, key_digest=key))
         for position, place in enumerate(allocate(study, hosted.bundle.stimuli)):
             db.add(
                 PlaceRow(
@@ -147,7 +153,17 @@ def check_places(hosted: HostedStudy) -> None:
 
 def _places_fit(hosted: HostedStudy, db: Session) -> bool:
     row = db.get(StudyRow, (hosted.study.id, hosted.data), with_for_update=True)
+    if row is not None and row.key_digest != key_digest(hosted.config.secret_key):
+        raise UserError(
+            f"{hosted.config.folder}: the database already holds a study {hosted.study.id!r} made with another "
+            "secret key. Bring that study's secret.key, or give this study another [study] id."
+        )
     return row is not None and row.plan_digest == plan_digest(hosted.study, hosted.bundle)
+
+
+def _used_up(hosted: HostedStudy, db: Session) -> bool:
+    """Whether more than half of the places have been taken at some time."""
+    return 2 * _count_sessions(db, hosted.study.id, hosted.data) > hosted.study.sessions_planned
 
 
 def _refuse_new_places(hosted: HostedStudy, db: Session) -> None:

@@ -33,6 +33,11 @@ def dashboard_key(key: str) -> str:
     return _digest(key, "dashboard").hex()[:32]
 
 
+def key_digest(key: str) -> str:
+    """Tells one secret key from another without telling the key."""
+    return _digest(key, "which key").hex()
+
+
 def cookie_key(key: str) -> str:
     """What Flask signs cookies with."""
     return _digest(key, "cookies").hex()

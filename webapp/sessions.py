@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from studies.errors import UserError
 from webapp import freeze
 from webapp.hosting import HostedStudy
 from webapp.progress import load_progress, void_unfinished
@@ -115,8 +116,8 @@ def claim(
                 db.add(session)
                 db.flush()
                 _note(db, arrival, "admitted", place.condition)
-                if row.frozen_at is None and hosted.data == "live":
-                    row.frozen_at, row.frozen_parts = now, freeze.parts(hosted.study, hosted.bundle)
+                if row.begun_at is None:
+                    row.begun_at, row.begun_with = now, freeze.record(hosted.study, hosted.bundle)
     except IntegrityError as error:
         with hosted.database.write() as db:  # what was noted with the claim went with it
             _note(db, arrival, "returning", "")
@@ -133,8 +134,30 @@ def keep_freeze(hosted: HostedStudy) -> None:
         return
     with hosted.database.read() as db:
         row = db.get(StudyRow, (hosted.study.id, hosted.data))
-    if row is not None and row.frozen_at is not None and row.frozen_parts is not None:
-        freeze.write_frozen(hosted.config.folder, row.frozen_parts, row.frozen_at)
+    if row is not None and row.begun_at is not None and row.begun_with is not None:
+        freeze.write_frozen(hosted.config.folder, row.begun_with, row.begun_at)
+
+
+def check_unchanged(hosted: HostedStudy) -> None:
+    """Whether study.toml and the stimuli are still those that the participants of these data met.
+
+    Raises:
+        UserError: Names what changed.
+    """
+    if hosted.data == "live":
+        keep_freeze(hosted)
+        freeze.check(hosted.config.folder, hosted.study, hosted.bundle, ("design", "decisions", "stimuli"))
+        return
+    with hosted.database.read() as db:
+        row = db.get(StudyRow, (hosted.study.id, hosted.data))
+    if row is None or row.begun_with is None:
+        return
+    differences = freeze.changes(row.begun_with, freeze.record(hosted.study, hosted.bundle))
+    if texts := [change.text for change in differences if change.part in ("design", "stimuli")]:
+        raise UserError(
+            f"{hosted.config.folder}: changed since the first {hosted.data} session: {'; '.join(texts)}. Change it "
+            f"back, or collect {hosted.data} data anew."
+        )
 
 
 def _lock_study(hosted: HostedStudy, db: Session) -> StudyRow:
@@ -257,9 +280,12 @@ def stop(hosted: HostedStudy, token: str | None) -> None:
     Raises:
         Refusal: No such session.
     """
-    _change(
-        hosted, token, lambda session: _set_state(session, "stopped") if session.state == "active" else None
-    )
+
+    def end(session: SessionRow) -> None:
+        if session.state != "finished":
+            session.state = "stopped"
+
+    _change(hosted, token, end)
 
 
 def comment(hosted: HostedStudy, token: str | None, text: str) -> None:
@@ -270,13 +296,11 @@ def comment(hosted: HostedStudy, token: str | None, text: str) -> None:
     """
 
     def keep(session: SessionRow) -> None:
-        session.comment = text.replace("\0", "").strip()[:MAX_COMMENT]  # PostgreSQL has no NUL
+        session.comment = " ".join(text.replace("\0", "").split())[
+            :MAX_COMMENT
+        ]  # one line; PostgreSQL has no NUL
 
     _change(hosted, token, keep)
-
-
-def _set_state(session: SessionRow, state: str) -> None:
-    session.state = state
 
 
 def _change(hosted: HostedStudy, token: str | None, change: Callable[[SessionRow], None]) -> None:

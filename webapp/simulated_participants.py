@@ -6,6 +6,7 @@ The truth is read from the database, and only for observers that may know it.
 import io
 import random
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -170,15 +171,28 @@ def run_participants(
         done: Called after each one.
     """
     outcomes = [""] * len(participants)
+    free = threading.Semaphore(at_once)
+
+    def settled(_: object) -> None:
+        free.release()
+        done()
+
     with ThreadPoolExecutor(at_once) as pool:
         waiting = {}
-        for index, person in enumerate(participants):
-            outcomes[index] = person.enter()
-            if outcomes[index]:
-                done()
-            else:
-                waiting[pool.submit(person.go_through)] = index
-        for future in as_completed(waiting):
-            outcomes[waiting[future]] = future.result()
-            done()
+        try:
+            for index, person in enumerate(participants):
+                free.acquire()
+                outcomes[index] = person.enter()
+                if outcomes[index]:
+                    free.release()
+                    done()
+                    continue
+                future = pool.submit(person.go_through)
+                future.add_done_callback(settled)
+                waiting[future] = index
+            for future in as_completed(waiting):
+                outcomes[waiting[future]] = future.result()
+        except BaseException:  # Ctrl-C too: nobody new begins
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return outcomes

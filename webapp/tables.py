@@ -36,10 +36,12 @@ class StudyRow(Base):
     data: Mapped[str] = mapped_column(String(16), primary_key=True)
     plan_digest: Mapped[str] = mapped_column(String(64))
     """Digest of what the places were drawn from."""
-    frozen_at: Mapped[int | None] = mapped_column(BigInteger)
-    """When the first session began (live data only)."""
-    frozen_parts: Mapped[dict[str, str] | None] = mapped_column(JSON)
-    """The digests of that moment, by part (`webapp.freeze.parts`)."""
+    key_digest: Mapped[str] = mapped_column(String(64))
+    """Which secret key hashed the workers: two folders must not share a study by accident."""
+    begun_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When the first session began."""
+    begun_with: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """The study of that moment (`webapp.freeze.record`); for live data this is the freeze."""
 
 
 class PlaceRow(Base):

@@ -51,11 +51,8 @@ class Display(_Report):
     device_pixel_ratio: float | None = Field(default=None, ge=0, le=100)
     zoom: float | None = Field(default=None, ge=0, le=100)
     pixel_scale: int | None = Field(default=None, ge=0, le=1000)
-    screen_px: str = Field(default="", max_length=16)
-    window_px: str = Field(default="", max_length=16)
-    fullscreen: bool = False
-    hidden_ms: float | None = None
-    blur_count: int | None = None
+    screen_px: str = Field(default="", pattern=r"^(\d{1,6}x\d{1,6})?$")
+    window_px: str = Field(default="", pattern=r"^(\d{1,6}x\d{1,6})?$")
     void_reason: str = Field(default="", max_length=32, pattern=r"^[a-z_]*$")
 
 

@@ -61,8 +61,11 @@ def _trials(table: ResponseTable, condition: str) -> list[Result]:
     mine = trials[trials["condition"] == condition]
     counted = mine[mine["fooled"].notna()]
     void = mine[mine["void_reason"] != ""]
-    answered = mine.assign(answered=mine["outcome"].notna() & (mine["void_reason"] == ""))
-    missing = ~answered.groupby(["session", "trial_index"])["answered"].any()
+    # A replacement may show another algorithm's image (within designs): the planned trial is the first attempt.
+    answered = trials.assign(answered=trials["outcome"].notna() & (trials["void_reason"] == ""))
+    settled = answered.groupby(["session", "trial_index"])["answered"].any()
+    planned = mine[mine["attempt"] == 0].set_index(["session", "trial_index"]).index
+    missing = ~settled.loc[planned]
     words = "scored trials of analysed sessions"
     return [
         _count("trials", len(counted), condition, f"{words}, answered and not void"),

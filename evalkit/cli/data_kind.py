@@ -7,7 +7,7 @@ import click
 from evalkit.cli.messages import say
 from studies.errors import UserError
 from studies.records import DATA_KINDS, DataKind
-from webapp.config import server_config
+from webapp.config import reading_config
 from webapp.hosting import HostedStudy, count_sessions, host
 
 data_option = click.option(
@@ -22,7 +22,7 @@ def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
         UserError: Nobody has taken part yet.
     """
     for kind in [data] if data else DATA_KINDS:
-        hosted = host(server_config(folder, kind), verify=False)
+        hosted = host(reading_config(folder, kind), verify=False)
         if count_sessions(hosted):
             if data is None and kind != "live":
                 say(f"No live data yet: this is {kind.upper()} data.")

@@ -20,7 +20,9 @@ def _estimate(rows: list[Response]) -> LiveEstimate | None:
 
     fakes = [row.source_id_1 if row.fake_slot == 1 else row.source_id_2 for row in rows]
     reals = [row.source_id_2 if row.fake_slot == 1 else row.source_id_1 for row in rows]
-    clusters = {"workers": [row.worker for row in rows], "fakes": fakes, "reals": reals}
+    clusters = {"workers": [row.worker for row in rows], "fakes": fakes}
+    if fakes != reals:  # pairs from different inputs
+        clusters["reals"] = reals
     result = clustered_rate([row.fooled or 0.0 for row in rows], clusters)
     if result.value is None or result.interval is None:
         return None

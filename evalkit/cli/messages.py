@@ -26,23 +26,28 @@ def warn(text: str) -> None:
 
 
 class Advance:
-    """Moves a progress bar on."""
+    """Moves a progress bar on; without a terminal, prints a line at every tenth of the way."""
 
     def __init__(self, progress: Progress, label: str, total: int | None) -> None:
-        self._progress = progress
+        self._progress, self._label, self._total, self._done = progress, label, total, 0
         self._task = progress.add_task(label, total=total)
 
     def __call__(self, done: int | None = None, total: int | None = None) -> None:
         """One step, or to `done` of `total`."""
-        if done is None:
-            self._progress.advance(self._task)
-        else:
-            self._progress.update(self._task, completed=done, total=total)
+        before, self._done = self._done, self._done + 1 if done is None else done
+        self._total = total or self._total
+        self._progress.update(self._task, completed=self._done, total=self._total)
+        if (
+            self._progress.disable
+            and self._total
+            and 10 * self._done // self._total > 10 * before // self._total
+        ):
+            say(f"  {self._label}: {self._done} of {self._total}")
 
 
 @contextmanager
 def progress_bar(label: str, total: int | None = None) -> Iterator[Advance]:
-    """A bar with count, elapsed and remaining time; silent when stderr is not a terminal."""
+    """A bar with count, elapsed and remaining time, on stderr."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

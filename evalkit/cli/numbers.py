@@ -7,6 +7,7 @@ import click
 from evalkit.cli.data_kind import data_option, hosted_data
 from studies.records import DataKind
 from webapp.export import export
+from webapp.sessions import check_unchanged
 
 
 @click.command()
@@ -34,5 +35,6 @@ def run_analysis(folder: Path, data: DataKind | None) -> Path:
     from evalkit.analyses import analyze as analyze_study
 
     hosted = hosted_data(folder, data)
+    check_unchanged(hosted)  # else a study that nobody met would lend its name to the numbers
     export(hosted)
     return analyze_study(folder, hosted.data)

@@ -1,7 +1,6 @@
 """Runs the study server under gunicorn: one per study and kind of data, in this process or in a child."""
 
 import errno
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -10,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import requests
 from gunicorn.app.base import BaseApplication
@@ -20,16 +18,16 @@ from evalkit.cli.live_estimate import live_estimate
 from studies.errors import UserError
 from webapp.app import create_app
 from webapp.config import ServerConfig
-from webapp.hosting import host
+from webapp.hosting import HostedStudy, host
 
 START_TIMEOUT_S = 60.0
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def __init__(
-        self, config: ServerConfig, address: tuple[str, int], workers: int, ready: Callable[[], None]
+        self, hosted: HostedStudy, address: tuple[str, int], workers: int, ready: Callable[[], None]
     ) -> None:
-        self._config, self._address, self._workers, self._ready = config, address, workers, ready
+        self._hosted, self._address, self._workers, self._ready = hosted, address, workers, ready
         super().__init__()
 
     def load_config(self) -> None:
@@ -48,12 +46,15 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
                 self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """One application per worker process, made after the fork, so that none shares a connection."""
-        return create_app(host(self._config, verify=False), live_estimate)
+        """One application per worker process, made after the fork, so that none shares a connection.
+
+        A worker that is started anew shows the study that was checked, whatever lies on disk by then.
+        """
+        return create_app(self._hosted.reconnected(), live_estimate)
 
 
 def run_server(
-    config: ServerConfig,
+    hosted: HostedStudy,
     address: tuple[str, int],
     *,
     workers: int = 2,
@@ -62,29 +63,13 @@ def run_server(
     """Serve until told to stop (Ctrl-C or SIGTERM); does not return.
 
     Args:
-        config: The server's settings.
+        hosted: The study, checked and with its places drawn.
         address: Host and port.
         workers: Worker processes.
         ready: Called once it listens.
     """
-    _Server(config, address, workers, ready).run()
-
-
-@contextmanager
-def only_server(folder: Path, data: str) -> Iterator[IO[str]]:
-    """Hold the study against a second server; the system lets go when the process ends, however it ends.
-
-    Raises:
-        UserError: Another server holds it.
-    """
-    with (folder / f".serving-{data}.lock").open("a", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"{folder}: another server is already running this study's {data} data. Stop it first, or use it."
-            ) from error
-        yield lock
+    hosted.database.close()  # connections do not survive the fork
+    _Server(hosted, address, workers, ready).run()
 
 
 def check_port(host_name: str, port: int) -> None:
@@ -124,7 +109,7 @@ def _serve_in_child(config: ServerConfig, port: int, workers: int, parent: int) 
 
     threading.Thread(target=stop_without_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    run_server(config, ("127.0.0.1", port), workers=workers)
+    run_server(host(config, verify=False), ("127.0.0.1", port), workers=workers)
 
 
 @contextmanager

@@ -1,15 +1,18 @@
 """`evalkit study build`: image sets -> one uniform stimulus bundle, and the plan's balance."""
 
+import shlex
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from evalkit.cli.messages import progress_bar, say, warn
+from evalkit.cli.server_lock import only_server
 from studies.design import Study, load_study
 from studies.errors import UserError
-from studies.imagesets import open_image_set
 from studies.plan import allocate, check_pool, summarise
-from studies.stimuli import FOLDER, Bundle, build_bundle
+from studies.records import DATA_KINDS
+from studies.stimuli import FOLDER, Bundle, build_bundle, collect
 from webapp import freeze
 
 
@@ -19,7 +22,7 @@ from webapp import freeze
 def build(folder: Path, allow_near_duplicates: bool) -> None:
     """Make the uniform stimulus bundle of the study in FOLDER."""
     build_study(folder, allow_near_duplicates=allow_near_duplicates)
-    say(f"Next: evalkit study preview {folder}")
+    say(f"Next: evalkit study preview {shlex.quote(str(folder))}")
     click.echo(folder / FOLDER)
 
 
@@ -30,14 +33,16 @@ def build_study(folder: Path, *, allow_near_duplicates: bool = False) -> None:
         UserError: The study is frozen, or an image set is not usable (see studies.stimuli.build_bundle).
     """
     study = load_study(folder)
-    if freeze.frozen_parts(folder) is not None:
+    if freeze.in_force(folder) is not None:
         raise UserError(
             f"{folder}: the study is frozen by its first live session, so its stimuli stay as they are. New images "
             "are a new study."
         )
-    first = next(iter(study.conditions.values())).images[0]
-    check_pool(study, len(open_image_set(first, folder.resolve()).images))
-    with progress_bar("Stimuli") as advance:
+    sources, _ = collect(study, folder.resolve())
+    check_pool(study, len(sources[1].images.images))
+    with ExitStack() as locks, progress_bar("Stimuli") as advance:
+        for data in DATA_KINDS:  # a server reads the images while it runs
+            locks.enter_context(only_server(folder, data))
         bundle = build_bundle(study, folder, allow_near_duplicates=allow_near_duplicates, progress=advance)
     _tell_bundle(bundle)
     _tell_plan(study, bundle)
@@ -50,10 +55,11 @@ def _tell_bundle(bundle: Bundle) -> None:
         f"{bundle.file_length_bytes / 1024:.0f} KiB long."
     )
     for step in bundle.recipe:
-        if not step.startswith("["):  # what was assumed of a folder was said by `init`
+        if not step.startswith("["):  # what is said of a folder was said by `init`, and stands in the report
             say(f"  {step}")
     for warning in bundle.warnings:
-        warn(warning)
+        if not warning.startswith("["):
+            warn(warning)
 
 
 def _tell_plan(study: Study, bundle: Bundle) -> None:
@@ -62,8 +68,8 @@ def _tell_plan(study: Study, bundle: Bundle) -> None:
     low, high = summary.views_per_image
     say(
         f"{summary.places} places; each image is scored {low if low == high else f'{low} to {high}'} times per "
-        f"algorithm; first/second differ by at most {summary.order_imbalance} per image, left/right by at most "
-        f"{summary.side_imbalance}; a reserve of {summary.reserve} per session."
+        f"algorithm, as often first as second (±{summary.order_imbalance}) and left as right "
+        f"(±{summary.side_imbalance}); a reserve of {summary.reserve} per session."
     )
     for warning in summary.warnings:
         warn(warning)

@@ -62,8 +62,9 @@ def export(folder: Path, data: DataKind | None) -> None:
 @click.option("--reason", required=True, help="Why the study changed; the report prints it.")
 def amend(folder: Path, reason: str) -> None:
     """Record why the frozen study in FOLDER changed: a dated deviation."""
+    config = server_config(folder, "live")
     freeze.require_frozen(folder)
-    hosted = host(server_config(folder, "live"))
+    hosted = host(config)
     check_places(hosted)
     differences = freeze.amend(folder, hosted.study, hosted.bundle, reason, hosted.clock())
     say(f"Recorded a dated deviation: {', '.join(differences)}.")

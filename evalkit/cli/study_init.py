@@ -3,8 +3,10 @@
 import os
 import re
 import secrets
+import shlex
+import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,14 @@ import click
 from evalkit.cli.messages import say, warn
 from studies.design import PLACEHOLDER, Study, parse_study
 from studies.errors import UserError, did_you_mean
-from studies.imagesets import ImageSet, open_image_set
+from studies.plan import check_pool
 from studies.presets import Preset, load_preset, preset_names
+from studies.stimuli import Source, collect
 from studies.study_toml import render_study_toml
 from webapp.config import create_secret_key
+
+FEW_RUNS = 5
+"""Below so many training runs an interval about a loss is very wide (docs/statistics.md)."""
 
 
 @click.command()
@@ -46,7 +52,7 @@ from webapp.config import create_secret_key
     "settings",
     multiple=True,
     metavar="TABLE.KEY=VALUE",
-    help="Any other setting of study.toml, e.g. --set protocol.scored=20; repeatable.",
+    help="A setting of study.toml, e.g. --set protocol.scored=20; repeatable.",
 )
 def init(
     folder: Path,
@@ -92,14 +98,17 @@ def create_study(
     for setting in settings:
         _override(tables, setting)
     study = parse_study(tables, f"{folder}/study.toml")
-    sets = _open_all(study, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    create_secret_key(folder)
-    (folder / ".gitignore").write_text("secret.key\nstudy.sqlite*\n", encoding="utf-8")
-    partial = folder / ".study.toml.partial"
-    partial.write_text(render_study_toml(study, chosen), encoding="utf-8")
-    partial.replace(folder / "study.toml")
-    _tell(folder, study, chosen, sets)
+    sources, _ = collect(study, folder.resolve())
+    check_pool(study, len(sources[1].images.images))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
+        made = Path(beside) / "study"
+        made.mkdir()
+        create_secret_key(made)
+        (made / ".gitignore").write_text("secret.key\nstudy.sqlite*\n.serving-*.lock\n", encoding="utf-8")
+        (made / "study.toml").write_text(render_study_toml(study, chosen), encoding="utf-8")
+        made.rename(folder)
+    _tell(folder, study, chosen, sources)
 
 
 def _study_id(folder: Path) -> str:
@@ -146,30 +155,40 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _open_all(study: Study, folder: Path) -> dict[str, ImageSet]:
-    """Open every image set as `build` will, so that a wrong path is found now."""
-    base = folder.resolve()
-    sets = {"real": open_image_set(study.reference.images, base)}
-    for name, condition in study.conditions.items():
-        for number, location in enumerate(condition.images):
-            key = name if len(condition.images) == 1 else f"{name}, run {number}"
-            sets[key] = open_image_set(location, base)
-    return sets
-
-
-def _tell(folder: Path, study: Study, preset: Preset, sets: dict[str, ImageSet]) -> None:
-    for name, images in sets.items():
-        say(
-            f"{name}: {len(images.images)} images ({images.layout}{f', {images.label}' if images.label else ''})"
-        )
-        for note in images.notes:
-            say(f"  assumed: {note}")
-        for warning in images.warnings:
-            warn(f"{name}: {warning}")
+def _tell(folder: Path, study: Study, preset: Preset, sources: Sequence[Source]) -> None:
+    for source in sources:
+        label = f", {source.images.label}" if source.images.label else ""
+        say(f"{_name(source)}: {len(source.images.images)} images ({source.images.layout}{label})")
+    for note, names in _by_text((note, _name(source)) for source in sources for note in source.images.notes):
+        say(f"  assumed of {names}: {note}")
+    for warning, names in _by_text(
+        (text, _name(source)) for source in sources for text in source.images.warnings
+    ):
+        warn(f"{names}: {warning}")
     for departure in preset.departures:
         if departure.startswith("LEFT OUT"):
             warn(f"preset {preset.name}: {departure}")
+    for change in preset.changed_by(study.frozen_settings()):
+        say(f"Departs from preset {preset.name}: {change}")
+    if study.analysis.target == "this loss" and study.runs < FEW_RUNS:
+        warn(
+            f'{study.runs} training runs per algorithm: an interval about "this loss" rests on them alone and spans '
+            f"much of the scale. Plan {FEW_RUNS} or more."
+        )
     placeholders = study.ethics.placeholders()
     if placeholders:
         warn(f"[ethics] {', '.join(placeholders)}: to be filled in before real people can take part.")
-    say(f"Wrote {folder / 'study.toml'} ({preset.title}). Read it, then: evalkit study build {folder}")
+    say(f"Wrote {folder / 'study.toml'}: study {study.id!r} after {preset.title}. Read it, then:")
+    say(f"  evalkit study build {shlex.quote(str(folder))}")
+
+
+def _name(source: Source) -> str:
+    return source.condition if source.run == 0 else f"{source.condition} (run {source.run})"
+
+
+def _by_text(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Each text once, with the names of all it is said of."""
+    names: dict[str, list[str]] = {}
+    for text, name in pairs:
+        names.setdefault(text, []).append(name)
+    return ((text, ", ".join(of)) for text, of in names.items())

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 from evalkit.cli.messages import say, warn
+from evalkit.cli.server_lock import only_server
 from studies.errors import UserError
 from studies.records import DataKind
 from webapp import freeze
 from webapp.config import ServerConfig, server_config
-from webapp.hosting import host, prepare
+from webapp.hosting import check_places, host, prepare
 from webapp.identity import dashboard_key
 from webapp.recruitment import RECRUITERS
 from webapp.sessions import keep_freeze
@@ -24,6 +25,8 @@ from webapp.sessions import keep_freeze
 @click.option("--pilot", is_flag=True, help="Collect pilot data: kept apart, and does not freeze the study.")
 def serve(folder: Path, host_name: str, port: int, url: str | None, workers: int, pilot: bool) -> None:
     """Run the study in FOLDER for real people."""
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise UserError(f"--url {url}: write the whole address, for example https://{url}.")
     config = server_config(
         folder, "pilot" if pilot else "live", secure_cookies=bool(url and url.startswith("https://"))
     )
@@ -47,20 +50,21 @@ def serve_study(
         UserError: Placeholders stand, the study changed after its freeze, the port or the study is taken, or
             study, bundle or database are not usable.
     """
-    from evalkit.cli.server import check_port, only_server, run_server
+    from evalkit.cli.server import check_port, run_server
 
     folder, data = config.folder, config.data
+    say("Checking the study ...")
     hosted = host(config)
     if data in ("live", "pilot"):
         _refuse_placeholders(folder, hosted.study.ethics.placeholders())
         keep_freeze(hosted)
+        check_places(hosted)
         freeze.check(folder, hosted.study, hosted.bundle)
     check_port(*address)
     with only_server(folder, data):
         prepare(hosted)
-        hosted.database.close()
         base = (url or f"http://{address[0]}:{address[1]}").rstrip("/")
-        run_server(config, address, workers=workers, ready=lambda: _tell(config, base))
+        run_server(hosted, address, workers=workers, ready=lambda: _tell(config, base))
 
 
 def _refuse_placeholders(folder: Path, keys: list[str]) -> None:

@@ -1,11 +1,13 @@
 """`evalkit study simulate`: observers go through the real server over HTTP."""
 
 import random
+import shlex
 from pathlib import Path
 
 import click
 
 from evalkit.cli.messages import progress_bar, say
+from evalkit.cli.server_lock import only_server
 from studies.design import Study
 from studies.errors import UserError, did_you_mean
 from studies.simulate import OBSERVERS, make_observer
@@ -38,7 +40,7 @@ def simulate(
     outcomes = run_simulation(folder, participants, observer, rates, seed, replace=replace)
     listed = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in sorted(set(outcomes)))
     say(f"Simulated participants ({observer}): {listed}. SIMULATED data are never counted as people's.")
-    say(f"Next: evalkit analyze {folder}")
+    say(f"Next: evalkit analyze {shlex.quote(str(folder))}")
 
 
 def run_simulation(
@@ -49,14 +51,16 @@ def run_simulation(
     Raises:
         UserError: There are simulated data already, a rate makes no sense, or the study cannot be served.
     """
-    from evalkit.cli.server import background_server, only_server
+    from evalkit.cli.server import background_server
 
     config = server_config(folder, "simulated", observer=observer)
     hosted = host(config)
     fool_rates = _parse_rates(hosted.study, rates, observer)
-    if (present := count_sessions(hosted)) and not replace:
-        raise UserError(f"{folder}: {present} simulated sessions are there already. --replace discards them.")
     with only_server(folder, "simulated"):
+        if (present := count_sessions(hosted)) and not replace:
+            raise UserError(
+                f"{folder}: {present} simulated sessions are there already. --replace discards them."
+            )
         with hosted.database.write() as db:
             discard(db, hosted.study.id, "simulated")
         prepare(hosted)

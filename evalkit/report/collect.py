@@ -10,6 +10,7 @@ from typing import Any
 from evalkit.results import Estimate, Interval, Provenance, Result, data_mark, read_results
 from studies.design import Study, load_study
 from studies.errors import UserError
+from studies.plan import PlanSummary, allocate, summarise
 from studies.presets import Preset, load_preset
 from studies.records import DataKind, Stimulus
 from studies.stimuli import Bundle, load_bundle
@@ -83,6 +84,8 @@ class Collected:
     records: Records
     bundle: Bundle | None
     """None where the study has no stimuli of its own (imported responses)."""
+    plan: PlanSummary | None
+    """What the plan kept and gave up; None without a bundle."""
     preset: Preset | None
     frozen: dict[str, Any] | None
     amendments: tuple[dict[str, Any], ...]
@@ -93,6 +96,11 @@ class Collected:
     def mark(self) -> str:
         """SIMULATED and the like; empty for people's live answers."""
         return data_mark(self.data, self.provenance.observer)
+
+    @property
+    def preset_changes(self) -> list[str]:
+        """Where the study's settings differ from its preset's."""
+        return self.preset.changed_by(self.study.frozen_settings()) if self.preset else []
 
     @property
     def conditions(self) -> list[str]:
@@ -138,13 +146,15 @@ def collect(folder: Path, data: DataKind) -> Collected:
     results = _records(folder, data)
     provenance = results[0].provenance
     manifest = folder / "stimuli" / "manifest.json"
+    bundle = load_bundle(folder) if manifest.is_file() else None
     return Collected(
         folder=folder,
         study=study,
         data=data,
         provenance=provenance,
         records=Records(results),
-        bundle=load_bundle(folder) if manifest.is_file() else None,
+        bundle=bundle,
+        plan=summarise(study, bundle.stimuli, allocate(study, bundle.stimuli)) if bundle else None,
         preset=load_preset(study.study.preset) if study.study.preset else None,
         frozen=_json(folder / "frozen.json"),
         amendments=_json_lines(folder / "amendments.jsonl"),

@@ -62,7 +62,7 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
         ends=ends(collected),
         flow=_flow(collected),
         steps=words.protocol_steps(collected.study),
-        protocol=words.protocol_sentences(collected.study),
+        protocol=words.protocol_sentences(collected.study, collected.plan),
         settings=words.settings(collected.study),
         methods=words.methods(collected),
         limits=words.limits(collected),

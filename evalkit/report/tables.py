@@ -120,7 +120,7 @@ def main_table(collected: Collected) -> Table:
         (
             "Labeled real %: share of counted trials in which the fake was taken for the real image (fool rate),"
             " pooled over trials of analysed sessions. Interval: clustered, see Methods. ±: standard error from resampling"
-            " workers only, as the papers reported it; it leaves out how much images differ."
+            " workers only, as in the tradition of these studies; it leaves out how much images differ."
         ),
     )
     return _table(collected, "main", "Labeled real % by algorithm", headings, rows, notes)

@@ -6,6 +6,7 @@ from evalkit.report.collect import Collected
 from evalkit.report.numerals import count, level, percent, percent_range, points, points_range
 from evalkit.results import Estimate
 from studies.design import Study
+from studies.plan import PlanSummary
 from studies.records import Side, Slot, Trial
 
 BANNERS = {
@@ -145,8 +146,8 @@ def _images(slots: tuple[int, ...], study: Study) -> str:
     )
 
 
-def protocol_sentences(study: Study) -> list[str]:
-    """Practice, scoring, pairing, design and allocation in words."""
+def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
+    """Practice, scoring, pairing, design and allocation in words; what the plan kept and what it gave up."""
     protocol, section = study.protocol, study.study
     pairing = (
         "Real and fake come from different inputs"
@@ -159,18 +160,42 @@ def protocol_sentences(study: Study) -> list[str]:
     return [
         (
             f"Each session has {protocol.practice} practice trials with feedback, then {protocol.scored} scored trials"
-            f" without; up to {protocol.reserve} void trials are replaced from an ordered reserve."
+            f" without; {_reserve(plan.reserve if plan else protocol.reserve)}."
         ),
         (
             f"{pairing}; {design}; {section.participants_per_condition} finished sessions planned"
             f" per {'algorithm' if section.design == 'between' else 'study'}."
         ),
         f"Outcome: {protocol.outcome}. An answer that was not given is missing and never scored.",
-        (
-            "Order of showing and side are drawn independently and balanced; each image is shown equally often (±1);"
-            " the k-th place of every algorithm has the same inputs in the same order."
-        ),
+        *(_balance(study, plan) if plan else []),
     ]
+
+
+def _reserve(size: int) -> str:
+    if size == 0:
+        return "void trials are not replaced, since no inputs were left for a reserve"
+    return f"up to {size} void trials are replaced from an ordered reserve"
+
+
+def _balance(study: Study, plan: PlanSummary) -> list[str]:
+    low, high = plan.views_per_image
+    times = f"{low}" if low == high else f"{low} to {high}"
+    sentences = [
+        (
+            "Order of showing and side were drawn independently, even within each session. If all planned sessions"
+            f" finish, each fake is scored {times} times; times shown first and second differ by at most"
+            f" {plan.order_imbalance} per image, left and right by at most {plan.side_imbalance}."
+        )
+    ]
+    if study.study.design == "between":
+        sentences.append("The k-th place of every algorithm has the same inputs in the same order.")
+    if plan.inputs_in_both_roles:
+        sentences.append(
+            f"The {plan.inputs} inputs were too few to use each in one role only: in a session up to"
+            f" {plan.inputs_in_both_roles} of them appear once as fake and once as real image, at least"
+            f" {plan.closest_roles} trials apart."
+        )
+    return sentences
 
 
 def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -21,6 +21,15 @@ class Preset:
     tables: dict[str, dict[str, Any]]
     """The part of study.toml that it settles."""
 
+    def changed_by(self, settings: dict[str, dict[str, Any]]) -> list[str]:
+        """Where a study's settings (`Study.frozen_settings`) differ from what the preset settles, in words."""
+        return [
+            f"{table}.{key}: {value!r} -> {settings[table][key]!r}"
+            for table, values in self.tables.items()
+            for key, value in values.items()
+            if settings[table][key] != value
+        ]
+
 
 def preset_names() -> list[str]:
     """The names of all presets."""

@@ -86,10 +86,6 @@ class Protocol(abc.ABC):
     def grade(self, trial: Trial, choice: Choice) -> float:
         """The outcome of an answer: 0, 0.5 or 1, by the meaning that `outcome` names."""
 
-    @abc.abstractmethod
-    def minimum_trial_ms(self) -> int:
-        """The shortest time a trial can take before its question."""
-
     def next_trial(self, plan: SessionPlan, issued: Sequence[Issued]) -> Trial | None:
         """The trial to send after those already issued, or None when there is none left.
 

@@ -120,10 +120,3 @@ class TwoAFC(Protocol):
         if choice not in ("first", "second"):
             raise ValueError(f"two_afc has no choice {choice!r}")
         return float(trial.target == (1 if choice == "first" else 2))
-
-    def minimum_trial_ms(self) -> int:
-        """Blank, exposures, gap and delay; 3.6 s with the papers' times."""
-        frames = (
-            (self.exposure_ms * 2 + self.gap_ms) if self.presentation == "sequential" else self.exposure_ms
-        )
-        return self.blank_ms + frames + self.question_delay_ms

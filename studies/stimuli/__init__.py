@@ -3,5 +3,16 @@
 from studies.imagesets import pixel_digest
 from studies.stimuli.build import build_bundle
 from studies.stimuli.bundle import FOLDER, Bundle, NearDuplicates, Original, load_bundle
+from studies.stimuli.collect import Source, collect
 
-__all__ = ["FOLDER", "Bundle", "NearDuplicates", "Original", "build_bundle", "load_bundle", "pixel_digest"]
+__all__ = [
+    "FOLDER",
+    "Bundle",
+    "NearDuplicates",
+    "Original",
+    "Source",
+    "build_bundle",
+    "collect",
+    "load_bundle",
+    "pixel_digest",
+]

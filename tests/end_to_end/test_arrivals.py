@@ -108,10 +108,10 @@ def test_the_last_places_are_not_given_out_twice(hosted: HostedStudy) -> None:
 
 
 def test_first_sessions_that_begin_at_once_freeze_the_study_once(hosted: HostedStudy) -> None:
-    folder, digests, rounds = hosted.config.folder, freeze.parts(hosted.study, hosted.bundle), 6
+    folder, digests, rounds = hosted.config.folder, freeze.record(hosted.study, hosted.bundle), 6
     for _ in range(rounds):
         all_at_once([lambda at=at: freeze.write_frozen(folder, digests, at) for at in range(10)])  # type: ignore[misc]
-        assert freeze.frozen_parts(folder) == digests
+        assert freeze.in_force(folder)["parts"] == digests["parts"]
         (folder / freeze.FROZEN).unlink()
     assert not list(folder.glob(".frozen*"))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli import COMMANDS, STUDY_COMMANDS, main
-from evalkit.cli.server import only_server
+from evalkit.cli.server_lock import only_server
 from tests.made_up_study import make_study
 
 
@@ -83,8 +83,9 @@ def here(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    """All files below a folder, but for the empty ones that servers lock."""
+    found = (p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".serving-"))
+    return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
 def change(old: str, new: str) -> None:
@@ -186,7 +187,7 @@ def test_a_folder_that_is_no_study_is_named_and_nothing_is_written(
 def test_init_and_build_make_a_study_and_print_where_it_is(evalkit: CommandLine, here: Path) -> None:
     ran = evalkit(*INIT, "--set", "protocol.practice=2", "--set", "protocol.scored=4")
     assert ran.code == 0
-    assert "Read it, then: evalkit study build new" in ran.err
+    assert "Read it, then:\n  evalkit study build new" in ran.err
     built = evalkit("study", "build", "new")
     assert (built.code, built.out) == (0, "new/stimuli\n")
     assert (here / "new" / "secret.key").stat().st_mode & 0o777 == 0o600
@@ -370,7 +371,7 @@ def test_a_study_that_was_not_built_says_how(evalkit: CommandLine, here: Path, c
     assert files(here) == before
 
 
-@pytest.mark.parametrize("command", ["serve", "preview", "simulate", "status"])
+@pytest.mark.parametrize("command", ["serve", "preview", "simulate"])
 def test_a_lost_key_is_not_replaced_in_silence(evalkit: CommandLine, here: Path, command: str) -> None:
     Path("small/secret.key").unlink()
     text = evalkit.user_error("study", command, "small")
@@ -416,6 +417,27 @@ def test_rates_are_only_for_observers_that_know(evalkit: CommandLine, here: Path
 # numbers
 
 
+def test_numbers_are_not_made_for_a_study_that_nobody_met(evalkit: CommandLine, here: Path) -> None:
+    assert evalkit("study", "simulate", "small", "--participants", "2", "--observer", "known").code == 0
+    assert evalkit("report", "small").code == 0
+    change("exposure_ms = 1000", "exposure_ms = 500")
+    for command in ("analyze", "report"):
+        assert evalkit.user_error(command, "small") == (
+            "small: changed since the first simulated session: protocol.exposure_ms: 1000 -> 500. Change it back, "
+            "or collect simulated data anew."
+        )
+    change("exposure_ms = 500", "exposure_ms = 1000")
+    change("confidence_level = 0.95", "confidence_level = 0.9")  # what is made of rehearsals may still change
+    assert evalkit("analyze", "small").code == 0
+
+
+def test_what_was_collected_can_be_read_without_the_key(evalkit: CommandLine, here: Path) -> None:
+    assert evalkit("study", "simulate", "small", "--participants", "2", "--observer", "known").code == 0
+    Path("small/secret.key").unlink()
+    for command in (("study", "status"), ("study", "export"), ("analyze",), ("report",)):
+        assert evalkit(*command, "small").code == 0
+
+
 @pytest.mark.parametrize("command", [("analyze",), ("report",), ("study", "status"), ("study", "export")])
 def test_without_any_data_every_reader_says_how_to_get_some(
     evalkit: CommandLine, here: Path, command: tuple[str, ...]
@@ -452,11 +474,13 @@ def test_a_frozen_study_is_not_built_again_and_changes_need_an_amendment(
     assert evalkit.user_error("study", "build", "small").startswith("small: the study is frozen by its first")
     change("exposure_ms = 1000", "exposure_ms = 500")
     text = evalkit.user_error("study", "serve", "small")
-    assert text.startswith("small: study.toml changed after the study was frozen by its first live session.")
+    assert text.startswith(
+        "small: changed since the study was frozen by its first live session: protocol.exposure_ms: 1000 -> 500."
+    )
     assert 'evalkit study amend small --reason "..."' in text
     amended = evalkit("study", "amend", "small", "--reason", "the display was too slow")
     assert (amended.code, amended.out) == (0, "small/amendments.jsonl\n")
-    assert amended.err == "Recorded a dated deviation: study.toml.\n"
+    assert amended.err == "Recorded a dated deviation: protocol.exposure_ms: 1000 -> 500.\n"
     with socket.socket() as other:  # the amended study is accepted: the next check is the port
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -57,8 +57,3 @@ def test_the_buttons_stand_where_the_images_stood():
         ("Left", "left", "second"),
         ("Right", "right", "first"),
     ]
-
-
-def test_the_shortest_trial_takes_3_6_seconds():
-    assert TwoAFC().minimum_trial_ms() == 3600
-    assert TwoAFC(presentation="simultaneous").minimum_trial_ms() == 2000

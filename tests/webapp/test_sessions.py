@@ -1,12 +1,14 @@
 """Who gets a place, who comes back to it, and who gets it next."""
 
 import collections
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from studies.errors import UserError
 from tests.webapp.conftest import Hosting, make_named_study
 from tests.webapp.people import Clock, Person, arrive, dump, hashed, refusal, row_counts, states
 from webapp import export, freeze, sessions
@@ -260,8 +262,7 @@ def test_the_first_live_session_freezes_the_study(hosted: HostedStudy, clock: Cl
     Person.begin(hosted, "w1")
     written = path.read_bytes()
     record = json.loads(written)
-    assert record["parts"] == freeze.parts(hosted.study, hosted.bundle)
-    assert record["digest"] == freeze.whole(record["parts"])
+    assert record == {"at": freeze.iso(clock.now), **freeze.record(hosted.study, hosted.bundle)}
     assert record["at"] == freeze.iso(clock.now)
     clock.advance(1)
     Person.begin(hosted, "w2")
@@ -295,10 +296,11 @@ def test_a_freeze_is_mended_if_the_process_died_before_the_file_was_written(
     changed = hosting()
     sessions.keep_freeze(changed)  # as `serve` does
     assert json.loads((folder / freeze.FROZEN).read_text(encoding="utf-8"))["at"] == freeze.iso(first)
-    assert freeze.changed(folder, hosted.study, hosted.bundle) == []
-    assert freeze.changed(folder, changed.study, changed.bundle) == ["study.toml"]
+    freeze.check(folder, hosted.study, hosted.bundle)
+    with pytest.raises(UserError, match=r"live session: ethics\.approval: 'IRB 1' -> 'IRB 2'\. Change"):
+        freeze.check(folder, changed.study, changed.bundle)
     with hosted.database.read() as db:
-        assert db.get_one(StudyRow, ("small", "live")).frozen_at == first
+        assert db.get_one(StudyRow, ("small", "live")).begun_at == first
 
 
 def test_only_keyed_hashes_of_worker_ids_are_kept_anywhere(hosted: HostedStudy) -> None:
@@ -318,16 +320,23 @@ def test_only_keyed_hashes_of_worker_ids_are_kept_anywhere(hosted: HostedStudy) 
 
 
 def test_the_hash_of_a_worker_depends_on_the_key(hosting: Hosting) -> None:
-    one, other = hosting(), hosting(secret_key="k" * 64)
+    one = hosting()
+    other = dataclasses.replace(one, config=dataclasses.replace(one.config, secret_key="k" * 64))
     assert hashed(one, " w1 ") == hashed(one, "w1")
     assert hashed(one, "w1") != hashed(other, "w1")
+
+
+def test_a_database_keeps_a_study_apart_from_another_of_the_same_name(hosting: Hosting) -> None:
+    hosting()
+    with pytest.raises(
+        UserError, match=r"already holds a study 'small' made with another secret key\. Bring that"
+    ):
+        hosting(secret_key="k" * 64)
 
 
 def test_places_are_drawn_anew_for_a_changed_study_only_while_nobody_holds_one(
     hosting: Hosting, folder: Path
 ) -> None:
-    from studies.errors import UserError
-
     hosting()
     settings = (folder / "study.toml").read_text(encoding="utf-8")
     changed = settings.replace("participants_per_condition = 3", "participants_per_condition = 5")

@@ -488,8 +488,8 @@ def test_json_errors_have_a_code_and_a_message(browser: Browser, hosted: HostedS
         ),
         ('{"choice": "first", "rt_ms": NaN}', "rt_ms: Input should be a finite number"),
         (
-            '{"choice": "first", "display": {"slots": {}, "hidden_ms": Infinity}}',
-            "display.hidden_ms: Input should be a finite number",
+            '{"choice": "first", "display": {"slots": {}, "refresh_hz": Infinity}}',
+            "display.refresh_hz: Input should be a finite number",
         ),
         (
             '{"choice": "first", "display": {"slots": {}, "void_reason": "<b>"}}',
@@ -708,18 +708,20 @@ def test_a_design_changed_after_the_first_live_session_is_refused(folder: Path, 
     change(folder, "exposure_ms = 1000", "exposure_ms = 500")
     study, bundle = load_study(folder), load_bundle(folder)
     assert message(freeze.check, folder, study, bundle) == (
-        f"{folder}: study.toml changed after the study was frozen by its first live session. Change it back, or "
-        f'record why: evalkit study amend {folder} --reason "...".'
+        f"{folder}: changed since the study was frozen by its first live session: protocol.exposure_ms: 1000 -> 500. "
+        f'Change it back, or record why: evalkit study amend {folder} --reason "...".'
     )
 
 
 def test_every_part_of_the_freeze_is_named(folder: Path, hosting: Hosting, monkeypatch: Any) -> None:
     Person.begin(hosting(), "w1")
     change(folder, "exposure_ms = 1000", "exposure_ms = 500")
-    monkeypatch.setattr(freeze, "page_digest", lambda: "another page")
+    monkeypatch.setattr(freeze, "page_digest", lambda _: "another page")
     study, bundle = load_study(folder), load_bundle(folder)
     text = message(freeze.check, folder, study, bundle)
-    assert "study.toml and the participant page changed after the study was frozen" in text
+    assert (
+        "by its first live session: protocol.exposure_ms: 1000 -> 500; the participant page. Change" in text
+    )
 
 
 def test_metrics_may_change_after_the_freeze(folder: Path, hosting: Hosting) -> None:
@@ -734,15 +736,17 @@ def test_an_amended_study_is_accepted_until_the_next_change(
     Person.begin(hosting(), "w1")
     change(folder, "exposure_ms = 1000", "exposure_ms = 500")
     study, bundle = load_study(folder), load_bundle(folder)
-    assert freeze.amend(folder, study, bundle, " too easy ", clock.now) == ["study.toml"]
+    assert freeze.amend(folder, study, bundle, " too easy ", clock.now) == [
+        "protocol.exposure_ms: 1000 -> 500"
+    ]
     freeze.check(folder, study, bundle)
     (record,) = freeze.amendments(folder)
     assert (record["reason"], record["at"]) == ("too easy", freeze.iso(clock.now))
-    assert record["digest"] == freeze.whole(freeze.parts(study, bundle))
+    assert record["digest"] == freeze.record(study, bundle)["digest"]
     change(folder, "exposure_ms = 500", "exposure_ms = 250")
-    assert "study.toml changed" in message(freeze.check, folder, load_study(folder), bundle)
+    assert "protocol.exposure_ms: 500 ->" in message(freeze.check, folder, load_study(folder), bundle)
     change(folder, "exposure_ms = 250", "exposure_ms = 1000")  # back to the first: no longer what is in force
-    assert "study.toml changed" in message(freeze.check, folder, load_study(folder), bundle)
+    assert "protocol.exposure_ms: 500 ->" in message(freeze.check, folder, load_study(folder), bundle)
 
 
 def test_an_amendment_needs_a_frozen_and_changed_study_and_a_reason(

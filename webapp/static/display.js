@@ -29,7 +29,6 @@ export class Display {
     clock.onFrame((now, gap) => this.#tick(now, gap));
     document.addEventListener("visibilitychange", (event) => this.#visibilityChanged(event.timeStamp));
     window.addEventListener("pagehide", (event) => this.#spoil("hidden", event.timeStamp));
-    window.addEventListener("blur", () => this.#run && (this.#run.record.blur_count += 1));
     window.addEventListener("resize", (event) => this.#resized(event.timeStamp));
     window.visualViewport?.addEventListener("resize", (event) => this.#resized(event.timeStamp));
   }
@@ -240,7 +239,7 @@ export class Display {
         bytes: cost.bytes,
       };
     }
-    return { slots, ...surroundings(this.clock, this.geometry), hidden_ms: 0, blur_count: 0, void_reason: "" };
+    return { slots, ...surroundings(this.clock, this.geometry), void_reason: "" };
   }
 
   #canvas(canvases, slot, classes) {
@@ -267,7 +266,6 @@ export function surroundings(clock, geometry) {
     pixel_scale: geometry.pixelScale,
     screen_px: `${window.screen.width}x${window.screen.height}`,
     window_px: `${window.innerWidth}x${window.innerHeight}`,
-    fullscreen: document.fullscreenElement !== null,
   };
 }
 

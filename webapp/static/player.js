@@ -90,7 +90,7 @@ async function welcome() {
   if (over()) return;
   await windowFits();
   const [issue] = state.trials;
-  if (!study.seen_instructions && !underWay(issue)) {
+  if (!underWay(issue)) {
     await views.showUntilPressed("instructions");
     return;
   }

@@ -59,7 +59,7 @@ def show(key: str) -> str:
         abort(404)
     snapshot = cast(EstimateCache, current_app.extensions["evalkit_estimates"]).snapshot()
     statuses = admin.condition_statuses(study)
-    rows = [_row(status, snapshot.estimates.get(status.condition)) for status in statuses]
+    rows = [_row(status) for status in statuses]
     return render_template(
         "dashboard.html",
         study={
@@ -69,7 +69,8 @@ def show(key: str) -> str:
             "data": study.data,
         },
         rows=rows,
-        totals={key: sum(row[key] for row in rows) for key in rows[0] if key not in ("name", "estimate")},
+        totals={key: sum(row[key] for row in rows) for key in rows[0] if key != "name"},
+        estimates=snapshot.estimates,
         arrivals=admin.arrival_counts(study),
         exposures=snapshot.exposures,
         sessions=admin.session_statuses(study),
@@ -78,7 +79,7 @@ def show(key: str) -> str:
     )
 
 
-def _row(status: admin.ConditionStatus, estimate: LiveEstimate | None) -> dict[str, Any]:
+def _row(status: admin.ConditionStatus) -> dict[str, Any]:
     return {
         "name": status.condition or "all, mixed",
         "quota": status.quota,
@@ -90,5 +91,4 @@ def _row(status: admin.ConditionStatus, estimate: LiveEstimate | None) -> dict[s
         "scored": status.answers,
         "voids": status.void,
         "missing": status.missing,
-        "estimate": estimate,
     }

@@ -23,11 +23,13 @@ CONSENT_TEXT = "1"
 def enter() -> Any:
     """The participant link: learn who it is, record the arrival, go on at a clean address."""
     study, worker = hosted(), RECRUITERS["direct"]().worker_id(request.args)
-    if worker is None and study.data == "preview":
-        worker = f"preview-{secrets.token_hex(8)}"
     if worker is None:
-        if sessions.find_session(study, cookie_token()) is not None:
+        known = sessions.find_session(study, cookie_token())
+        if known is not None and (study.data != "preview" or known.state == "active"):
             return redirect(url_for("participant.take_part"), SEE_OTHER)
+        if study.data == "preview":  # a preview may be taken again and again
+            worker = f"preview-{secrets.token_hex(8)}"
+    if worker is None:
         problem = "Please enter an id of at most 200 characters." if "worker_id" in request.args else None
         return render_template("entry.html", problem=problem)
     hashed = identity.worker_hash(study.config.secret_key, worker)
@@ -64,7 +66,11 @@ def consent() -> Any:
 
 def _consent_page(problem: str | None) -> str:
     return render_template(
-        "consent.html", ethics=hosted().study.ethics, consent_version=CONSENT_TEXT, problem=problem
+        "consent.html",
+        ethics=hosted().study.ethics,
+        consent_text=CONSENT_TEXT,
+        consent_version=consent_version(hosted()),
+        problem=problem,
     )
 
 
@@ -74,6 +80,9 @@ def accept() -> Any:
     study = hosted()
     if "worker" not in session:
         return redirect(url_for("participant.enter"), SEE_OTHER)
+    version = consent_version(study)
+    if request.form.get("consent_version", version) != version:
+        return _consent_page("This page has changed since you opened it. Please read it once more."), 422
     if not request.form.get("agree"):
         return _consent_page("Please tick the box if you agree, or close this page if you do not."), 422
     known = sessions.find_session(study, cookie_token())
@@ -115,7 +124,6 @@ def _page_settings(study: HostedStudy) -> dict[str, Any]:
         "exposure_ms": getattr(protocol, "exposure_ms", None),
         "presentation": getattr(protocol, "presentation", None),
         "minutes": study.study.ethics.minutes,
-        "seen_instructions": False,
     }
 
 

@@ -39,8 +39,9 @@ def upgrade() -> None:
         sa.Column("study", sa.String(length=64), nullable=False),
         sa.Column("data", sa.String(length=16), nullable=False),
         sa.Column("plan_digest", sa.String(length=64), nullable=False),
-        sa.Column("frozen_at", sa.BigInteger(), nullable=True),
-        sa.Column("frozen_parts", sa.JSON(), nullable=True),
+        sa.Column("key_digest", sa.String(length=64), nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=True),
+        sa.Column("begun_with", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint("study", "data"),
     )
     op.create_table(
