@@ -70,3 +70,9 @@ def test_a_row_that_was_cut_off_is_named(tmp_path):
     path.write_text("study,data,at,worker,outcome,condition\ns,live\n", encoding="utf-8")
     with pytest.raises(UserError, match="row 2, column 'at': nothing is not allowed here"):
         read_csv(path, Arrival)
+
+
+def test_a_carriage_return_in_a_comment_does_not_end_the_row(tmp_path):
+    arrival = Arrival("s", "live", "now", "w", "line\rother", "cgan")
+    write_csv(tmp_path / "arrivals.csv", Arrival, [arrival])
+    assert read_csv(tmp_path / "arrivals.csv", Arrival) == [dataclasses.replace(arrival, outcome="line\nother")]

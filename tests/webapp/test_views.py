@@ -787,3 +787,11 @@ def test_a_study_that_was_not_built_says_how_to_build_it(folder: Path) -> None:
     text = message(start, folder)
     assert text == f"{folder}: no stimulus bundle yet. Run `evalkit study build {folder}`."
     assert not (folder / "study.sqlite").exists()
+
+
+def test_a_consent_page_that_changed_meanwhile_is_shown_once_more(browser: Browser) -> None:
+    browser.get("/?worker_id=w1")
+    reply = browser.submit("/consent", "/consent", agree="yes", consent_version="0-of-yesterday")
+    assert reply.status_code == 422
+    assert "This page has changed since you opened it. Please read it once more." in reply.text
+    assert browser.submit("/consent", "/consent", agree="yes").status_code == 303
