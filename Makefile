@@ -16,6 +16,7 @@ PORT ?= 8000
 
 help:
 	@echo "make demo            a whole study on made-up images: a report, and the study running (SERVE=0: report only)"
+	@echo "make setup           only .venv, with the command .venv/bin/evalkit"
 	@echo "make test            lint, types and all tests"
 	@echo "make test-data       only the tests on the shared data folder; fails without it"
 	@echo "make reliability     long figures: coverage of the intervals by simulation (docs/statistics.md)"
@@ -24,6 +25,7 @@ help:
 setup: $(VENV)/.complete
 
 $(VENV)/.complete: requirements.lock pyproject.toml | uv
+	@echo "Setting up $(VENV) (about 0.8 GB of packages) ..."
 	@$(UV) venv --quiet --clear --python 3.11 $(VENV) 2>/dev/null || $(UV) venv --quiet --clear $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .

@@ -13,6 +13,16 @@ from tests.made_up_study import make_study
 SHARED_DATA = "EVALKIT_SHARED_DATA"
 
 
+SLOW_FOLDERS = ("webapp", "end_to_end", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: what fails should fail soon."""
+    items.sort(
+        key=lambda item: next((n for n, name in enumerate(SLOW_FOLDERS, 1) if name in item.path.parts), 0)
+    )
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data beside the checkout; the test is skipped by name where it is absent."""

@@ -75,4 +75,6 @@ def test_a_row_that_was_cut_off_is_named(tmp_path):
 def test_a_carriage_return_in_a_comment_does_not_end_the_row(tmp_path):
     arrival = Arrival("s", "live", "now", "w", "line\rother", "cgan")
     write_csv(tmp_path / "arrivals.csv", Arrival, [arrival])
-    assert read_csv(tmp_path / "arrivals.csv", Arrival) == [dataclasses.replace(arrival, outcome="line\nother")]
+    assert read_csv(tmp_path / "arrivals.csv", Arrival) == [
+        dataclasses.replace(arrival, outcome="line\nother")
+    ]

@@ -353,7 +353,9 @@ def test_places_are_drawn_anew_for_a_changed_study_only_while_nobody_holds_one(
     assert row_counts(fresh)["places"] == 10
 
 
-def test_who_stops_after_the_lease_ran_out_is_not_put_back_into_the_study(hosting: Hosting, clock: Clock) -> None:
+def test_who_stops_after_the_lease_ran_out_is_not_put_back_into_the_study(
+    hosting: Hosting, clock: Clock
+) -> None:
     hosted = hosting()
     late = Person.begin(hosted, "w1")
     clock.advance(31)
@@ -363,7 +365,9 @@ def test_who_stops_after_the_lease_ran_out_is_not_put_back_into_the_study(hostin
     assert states(hosted) == {"stopped": 1, "active": 1}
 
 
-def test_other_images_under_the_same_names_do_not_go_on_with_the_old_places(hosting: Hosting, folder: Path) -> None:
+def test_other_images_under_the_same_names_do_not_go_on_with_the_old_places(
+    hosting: Hosting, folder: Path
+) -> None:
     Person.begin(hosting("pilot"), "w1")
     for path in (folder / "images" / "alpha").glob("*.png"):
         with Image.open(path) as image:
@@ -383,10 +387,16 @@ def test_a_preview_begins_anew_when_most_of_its_places_were_used(hosting: Hostin
 def test_a_worker_process_started_anew_keeps_the_study_it_was_given(hosting: Hosting, folder: Path) -> None:
     hosted = hosting()
     text = (folder / "study.toml").read_text(encoding="utf-8")
-    (folder / "study.toml").write_text(text.replace("exposure_ms = 1000", "exposure_ms = 300"), encoding="utf-8")
+    (folder / "study.toml").write_text(
+        text.replace("exposure_ms = 1000", "exposure_ms = 300"), encoding="utf-8"
+    )
     again = hosted.reconnected()
     try:
-        shown = [frame["ms"] for frame in Person.begin(again, "w1").orders[0]["schedule"] if frame["kind"] == "images"]
+        shown = [
+            frame["ms"]
+            for frame in Person.begin(again, "w1").orders[0]["schedule"]
+            if frame["kind"] == "images"
+        ]
     finally:
         again.database.close()
     assert shown == [1000, 1000]

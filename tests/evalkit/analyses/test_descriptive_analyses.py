@@ -35,6 +35,29 @@ def test_a_void_trial_that_was_never_replaced_is_missing_and_a_replaced_one_is_n
     assert values["trials", "pix2pix", ""] == 4 * 10 - 1
 
 
+def test_a_void_trial_replaced_by_another_algorithms_image_is_not_missing(tmp_path):
+    made = MadeUp(workers=4, images=16, trials=10, void_trials=2, voided=0, stopped=0, design="within").draw()
+    voids = [r for r in made.responses if r.void_reason and r.condition == "pix2pix"]
+    for void in voids:
+        stand_in = {
+            "condition": "cyclegan",
+            "attempt": 1,
+            "void_reason": "",
+            "choice": "first",
+            "outcome": 1.0,
+        }
+        fakes = {
+            f"condition_{slot}": "cyclegan"
+            for slot in (1, 2)
+            if getattr(void, f"condition_{slot}") == "pix2pix"
+        }
+        made.responses.append(dataclasses.replace(void, **stand_in, **fakes))
+    records = read_results(analyze(made.write(tmp_path, bundle=False), "live"))
+    missing = {r.condition: r.value for r in records if r.key == "trials_missing"}
+    assert len(voids) == 2
+    assert missing["pix2pix"] == 0
+
+
 def test_views_per_image_are_counted_over_counted_trials(analysed):
     _, _, records, get = analysed()
     votes = sorted(r.n["votes"] for r in records if r.key == "image_fool_rate" and r.condition == "pix2pix")
