@@ -136,14 +136,20 @@ def far_apart(partners: Sequence[str], phases: Sequence[Hashable], shown_at: Map
     Raises:
         UserError: No arrangement keeps real and fake of one input in different trials.
     """
-    for threshold in range(len(phases), 0, -1):
-        matched = _match(partners, phases, shown_at, threshold)
-        if matched is not None:
-            return matched
-    raise UserError(
-        "There are too few inputs to pair each fake with a real image of another input. Add images, or set "
-        "[study] pairing = 'same'."
-    )
+    best, reached, beyond = _match(partners, phases, shown_at, 1), 1, len(phases)
+    if best is None:
+        raise UserError(
+            "There are too few inputs to pair each fake with a real image of another input. Add images, or set "
+            "[study] pairing = 'same'."
+        )
+    while reached + 1 < beyond:  # what can be matched at one threshold can be matched at every lower one
+        middle = (reached + beyond) // 2
+        matched = _match(partners, phases, shown_at, middle)
+        if matched is None:
+            beyond = middle
+        else:
+            best, reached = matched, middle
+    return best
 
 
 def _match(

@@ -2,15 +2,17 @@
 
 import hashlib
 import secrets
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 
 from webapp import identity, sessions
 from webapp.hosting import HostedStudy
 from webapp.recruitment import RECRUITERS
-from webapp.tables import SessionRow
 from webapp.views import cookie_token, hosted
+
+if TYPE_CHECKING:
+    from webapp.tables import SessionRow
 
 blueprint = Blueprint("participant", __name__)
 
@@ -127,7 +129,7 @@ def _page_settings(study: HostedStudy) -> dict[str, Any]:
     }
 
 
-def _finished() -> SessionRow | None:
+def _finished() -> "SessionRow | None":
     row = sessions.find_session(hosted(), cookie_token())
     return row if row is not None and row.state == "finished" else None
 
