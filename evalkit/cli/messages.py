@@ -26,7 +26,7 @@ def warn(text: str) -> None:
 
 
 class Advance:
-    """Moves a progress bar on; without a terminal, prints a line at every tenth of the way."""
+    """Moves a progress bar on; without a terminal, prints a line at every quarter of the way."""
 
     def __init__(self, progress: Progress, label: str, total: int | None) -> None:
         self._progress, self._label, self._total, self._done = progress, label, total, 0
@@ -40,7 +40,7 @@ class Advance:
         if (
             self._progress.disable
             and self._total
-            and 10 * self._done // self._total > 10 * before // self._total
+            and 4 * self._done // self._total > 4 * before // self._total
         ):
             say(f"  {self._label}: {self._done} of {self._total}")
 

@@ -68,8 +68,8 @@ def _tell_plan(study: Study, bundle: Bundle) -> None:
     low, high = summary.views_per_image
     say(
         f"{summary.places} places; each image is scored {low if low == high else f'{low} to {high}'} times per "
-        f"algorithm, as often first as second (±{summary.order_imbalance}) and left as right "
-        f"(±{summary.side_imbalance}); a reserve of {summary.reserve} per session."
+        f"algorithm, as often first as second (±{summary.order_imbalance / 2:g}) and left as right "
+        f"(±{summary.side_imbalance / 2:g}); a reserve of {summary.reserve} per session."
     )
     for warning in summary.warnings:
         warn(warning)
