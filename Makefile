@@ -33,7 +33,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml | uv
 
 .PHONY: uv
 uv:
-	@if [ ! -x "$(UV)" ] && ! command -v uv >/dev/null; then scripts=.uv; \
+	@if [ ! -x "$(UV)" ] && ! command -v uv >/dev/null; then \
 	  python3 -m pip install --quiet --disable-pip-version-check --target .uv "uv>=$(UV_VERSION)" 2>/dev/null \
 	  || { python3 -m venv .uv/venv && .uv/venv/bin/pip install --quiet "uv>=$(UV_VERSION)" \
 	       && mkdir -p .uv/bin && ln -sf ../venv/bin/uv .uv/bin/uv; } \
