@@ -67,17 +67,24 @@ def run_simulation(
         count = min(participants or hosted.study.sessions_planned, hosted.study.sessions_planned)
         if participants and participants > count:
             say(f"The study has {count} places, so {count} take part.")
-        with background_server(config) as base_url, progress_bar("Simulated participants", count) as advance:
-            people = []
-            for number in range(count):
-                rng = random.Random(f"{seed}/{number}")
-                person = make_observer(observer, fool_rates, rng)
-                people.append(
-                    SimulatedParticipant(base_url, f"simulated-{seed}-{number}", person, rng, hosted.database)
-                )
-            outcomes = run_participants(people, done=advance)
-    hosted.database.close()
-    return outcomes
+        try:
+            with (
+                background_server(config) as base_url,
+                progress_bar("Simulated participants", count) as advance,
+            ):
+                people = []
+                for number in range(count):
+                    rng = random.Random(f"{seed}/{number}")
+                    person = make_observer(observer, fool_rates, rng)
+                    worker_id = f"simulated-{seed}-{number}"
+                    people.append(SimulatedParticipant(base_url, worker_id, person, rng, hosted.database))
+                return run_participants(people, done=advance)
+        except KeyboardInterrupt:
+            raise UserError(
+                f"Stopped. What was answered is kept; `evalkit study simulate {folder} --replace` begins anew."
+            ) from None
+        finally:
+            hosted.database.close()
 
 
 def _parse_rates(study: Study, rates: tuple[str, ...], observer: str) -> dict[str, float]:
