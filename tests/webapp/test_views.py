@@ -795,3 +795,12 @@ def test_a_consent_page_that_changed_meanwhile_is_shown_once_more(browser: Brows
     assert reply.status_code == 422
     assert "This page has changed since you opened it. Please read it once more." in reply.text
     assert browser.submit("/consent", "/consent", agree="yes").status_code == 303
+
+
+def test_who_declines_at_the_consent_page_holds_no_place(browser: Browser, hosted: HostedStudy) -> None:
+    browser.get("/?worker_id=w1")
+    assert "No, thank you" in browser.get("/consent").text
+    reply = browser.submit("/consent", "/stop")
+    assert reply.status_code == 200
+    assert "You have stopped" in reply.text
+    assert row_counts(hosted)["sessions"] == 0

@@ -176,7 +176,7 @@ def expired() -> Any:
 
 @blueprint.post("/stop")
 def stop() -> Any:
-    """The participant stops; what was answered stays, the place goes to somebody else."""
+    """The participant stops, or does not begin; what was answered stays, the place goes to somebody else."""
     if cookie_token() is not None:
         sessions.stop(hosted(), cookie_token())
     return render_template("stopped.html", pay=hosted().study.ethics.pay)
