@@ -41,7 +41,7 @@ def render_study_toml(study: Study, preset: Preset | None) -> str:
         )
     lines += ["", "[study]", *_settings(study.study)]
     lines += ["", "[protocol]", "# How a trial is shown and graded.", f"name = {_value(study.protocol.name)}"]
-    fields: dict[str, FieldInfo] = type(study.protocol).__pydantic_fields__  # type: ignore[attr-defined]
+    fields: dict[str, FieldInfo] = type(study.protocol).__pydantic_fields__  # type: ignore[attr-defined]  # pydantic dataclass
     lines += _fields(fields, study.protocol)
     for name in SECTIONS:
         section = getattr(study, name)

@@ -94,7 +94,7 @@ class SimulatedParticipant:
         path = f"/api/trials/{order['id']}"
         question = order["schedule"][-1]
         asked = "fake" if "fake" in question["text"] else "real"
-        choice, rt_ms = self.observer.choose(asked, seen, self.rng)  # type: ignore[arg-type]
+        choice, rt_ms = self.observer.choose(asked, seen, self.rng)  # type: ignore[arg-type]  # one of the two questions
         self._post(f"{path}/begun", {})
         body = {"choice": choice, "rt_ms": rt_ms, "input": "key", "display": self._display(order)}
         reply = self._post(f"{path}/answer", body)

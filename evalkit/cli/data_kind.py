@@ -1,5 +1,6 @@
 """Which data a command is about: what the user says, else live, else what there is."""
 
+import dataclasses
 from pathlib import Path
 
 import click
@@ -21,13 +22,15 @@ def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
     Raises:
         UserError: Nobody has taken part yet.
     """
-    for kind in [data] if data else DATA_KINDS:
-        hosted = host(reading_config(folder, kind), verify=False)
+    kinds = [data] if data else DATA_KINDS
+    read = host(reading_config(folder, kinds[0]), verify=False)
+    for kind in kinds:
+        hosted = dataclasses.replace(read, config=dataclasses.replace(read.config, data=kind))
         if count_sessions(hosted):
             if data is None and kind != "live":
                 say(f"No live data yet: this is {kind.upper()} data.")
             return hosted
     raise UserError(
-        f"{folder}: nobody has taken part yet{f' in {data} data' if data else ''}. `evalkit study serve {folder}` is for people, "
-        f"`evalkit study simulate {folder}` for a rehearsal."
+        f"{folder}: nobody has taken part yet{f' in {data} data' if data else ''}. `evalkit study serve {folder}` is "
+        f"for people, `evalkit study simulate {folder}` for a rehearsal."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.messages import say
-from evalkit.cli.numbers import run_analysis
+from evalkit.cli.numbers import run_report
 from evalkit.cli.study_build import build_study
 from evalkit.cli.study_init import create_study
 from evalkit.cli.study_serve import serve_study
@@ -57,7 +57,7 @@ def demo(folder: Path, participants: int, port: int, serve: bool) -> None:
     )
     run_simulation(study, None, "seeing", (), SEED, replace=False)
     say("5/5  Estimates and report")
-    report = _report(study)
+    report = run_report(study, "simulated")
     say("")
     say(f"The report:  {report.resolve()}")
     say("             SIMULATED participants: it shows how a report looks, and says nothing about people.")
@@ -90,13 +90,6 @@ def _draw(folder: Path) -> list[str]:
     write_mean_colour(train / "labels", train / "photos", labels, folder / "mean_colour")
     write_nearest_patches(train / "labels", train / "photos", labels, folder / "nearest_patches")
     return [f"{name}={folder / name}" for name in ("mean_colour", "nearest_patches")]
-
-
-def _report(study: Path) -> Path:
-    from evalkit.report import write_report
-
-    run_analysis(study, "simulated")
-    return write_report(study, "simulated")
 
 
 def _serve_preview(study: Path, port: int) -> None:

@@ -15,7 +15,7 @@ from webapp.sessions import check_unchanged
 @data_option
 def analyze(folder: Path, data: DataKind | None) -> None:
     """Estimate what the study in FOLDER planned; exports the responses first."""
-    click.echo(run_analysis(folder, data))
+    click.echo(_analyse(folder, data)[0])
 
 
 @click.command()
@@ -23,18 +23,22 @@ def analyze(folder: Path, data: DataKind | None) -> None:
 @data_option
 def report(folder: Path, data: DataKind | None) -> None:
     """Write the report of the study in FOLDER, from fresh estimates."""
+    click.echo(run_report(folder, data))
+
+
+def run_report(folder: Path, data: DataKind | None) -> Path:
+    """Export, analyse, report; returns the path of report.html."""
     from evalkit.report import write_report
 
-    estimates = run_analysis(folder, data)
-    kind: DataKind = estimates.parent.name  # type: ignore[assignment]  # the folder is named after its data
-    click.echo(write_report(folder, kind))
+    _, kind = _analyse(folder, data)
+    return write_report(folder, kind)
 
 
-def run_analysis(folder: Path, data: DataKind | None) -> Path:
-    """Export, then analyse; returns the path of estimates.jsonl."""
+def _analyse(folder: Path, data: DataKind | None) -> tuple[Path, DataKind]:
+    """Export, then analyse; returns the path of estimates.jsonl, and which data it is about."""
     from evalkit.analyses import analyze as analyze_study
 
     hosted = hosted_data(folder, data)
     check_unchanged(hosted)  # else a study that nobody met would lend its name to the numbers
     export(hosted)
-    return analyze_study(folder, hosted.data)
+    return analyze_study(folder, hosted.data), hosted.data

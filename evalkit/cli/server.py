@@ -42,7 +42,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "when_ready": lambda _server: self._ready(),
         }
         for name, value in settings.items():
-            if name in self.cfg.settings:
+            if name in self.cfg.settings:  # older gunicorns have no control socket to disable
                 self.cfg.set(name, value)
 
     def load(self) -> Any:

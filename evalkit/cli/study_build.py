@@ -55,11 +55,10 @@ def _tell_bundle(bundle: Bundle) -> None:
         f"{bundle.file_length_bytes / 1024:.0f} KiB long."
     )
     for step in bundle.recipe:
-        if not step.startswith("["):  # what is said of a folder was said by `init`, and stands in the report
+        if not step.startswith("["):  # how a folder was read was said by `init`, and stands in the report
             say(f"  {step}")
     for warning in bundle.warnings:
-        if not warning.startswith("["):
-            warn(warning)
+        warn(warning)
 
 
 def _tell_plan(study: Study, bundle: Bundle) -> None:

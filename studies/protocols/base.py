@@ -118,4 +118,4 @@ class Protocol(abc.ABC):
 
     def parameters(self) -> dict[str, Any]:
         """The values of this protocol's settings, as they stand in study.toml, name first."""
-        return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]
+        return {"name": self.name, **dataclasses.asdict(self)}  # type: ignore[call-overload]  # every subclass is a dataclass

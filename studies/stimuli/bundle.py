@@ -112,7 +112,7 @@ def load_bundle(folder: Path, *, verify: bool = True, study: Study | None = None
 def _content(bundle: Bundle) -> dict[str, Any]:
     fields = dataclasses.asdict(bundle)
     del fields["digest"]
-    return json.loads(json.dumps({"format": FORMAT, **fields}))  # type: ignore[no-any-return]
+    return json.loads(json.dumps({"format": FORMAT, **fields}))  # type: ignore[no-any-return]  # what json loads is Any
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ def patch(markers: Path) -> None:
 if __name__ == "__main__":
     # The dashboard's estimate would only load the statistics: the server starts faster without.
     estimate = types.ModuleType("evalkit.cli.live_estimate")
-    estimate.live_estimate = None  # type: ignore[attr-defined]
+    estimate.live_estimate = None
     sys.modules["evalkit.cli.live_estimate"] = estimate
     patch(Path(sys.argv[3]))
 

@@ -57,7 +57,7 @@ def test_fifty_arrivals_at_once_for_forty_places_give_exactly_forty_balanced_ses
         assert {reply.status_code for reply in links if isinstance(reply, requests.Response)} == {200}
         replies = all_at_once([each.consent for each in crowd])
         assert all(isinstance(reply, requests.Response) for reply in replies)
-        codes = collections.Counter(reply.status_code for reply in replies)  # type: ignore[attr-defined]
+        codes = collections.Counter(reply.status_code for reply in replies)
         assert codes == {200: PLACES, 403: ARRIVALS - PLACES}
         for reply in replies:
             assert isinstance(reply, requests.Response)
@@ -66,11 +66,7 @@ def test_fifty_arrivals_at_once_for_forty_places_give_exactly_forty_balanced_ses
                 assert "you are welcome to try the link later" in reply.text
             else:
                 assert reply.url == f"{base_url}/session"
-        admitted = [
-            each
-            for each, reply in zip(crowd, replies, strict=True)
-            if reply.status_code == 200  # type: ignore[attr-defined]
-        ]
+        admitted = [each for each, reply in zip(crowd, replies, strict=True) if reply.status_code == 200]
         states = all_at_once([each.open_page for each in admitted])
         assert all(len(state["trials"]) == 2 for state in states if isinstance(state, dict))
         late = visitor(base_url, "late").open_link()
@@ -92,7 +88,7 @@ def claim(hosted: HostedStudy, worker_id: str, token: str | None = None) -> str:
 
 
 def test_twenty_threads_that_claim_at_once_get_twenty_places_in_balance(hosted: HostedStudy) -> None:
-    got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(20)])  # type: ignore[misc]
+    got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(20)])
     assert len(set(got)) == 20
     assert per_condition(hosted) == {"alpha": 10, "beta": 10}
     places = {(row.condition, row.place_index) for row in export.sessions(hosted)}
@@ -102,7 +98,7 @@ def test_twenty_threads_that_claim_at_once_get_twenty_places_in_balance(hosted: 
 def test_the_last_places_are_not_given_out_twice(hosted: HostedStudy) -> None:
     for number in range(PLACES - 3):
         claim(hosted, f"early-{number}")
-    got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(12)])  # type: ignore[misc]
+    got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(12)])
     assert got.count("full") == 9
     assert per_condition(hosted) == {"alpha": 20, "beta": 20}
 
@@ -110,7 +106,7 @@ def test_the_last_places_are_not_given_out_twice(hosted: HostedStudy) -> None:
 def test_first_sessions_that_begin_at_once_freeze_the_study_once(hosted: HostedStudy) -> None:
     folder, digests, rounds = hosted.config.folder, freeze.record(hosted.study, hosted.bundle), 6
     for _ in range(rounds):
-        all_at_once([lambda at=at: freeze.write_frozen(folder, digests, at) for at in range(10)])  # type: ignore[misc]
+        all_at_once([lambda at=at: freeze.write_frozen(folder, digests, at) for at in range(10)])
         assert freeze.in_force(folder)["parts"] == digests["parts"]
         (folder / freeze.FROZEN).unlink()
     assert not list(folder.glob(".frozen*"))
@@ -154,12 +150,12 @@ def test_the_same_answer_sent_ten_times_at_once_is_stored_once(
         texts = {reply.text for reply in replies if isinstance(reply, requests.Response)}
         assert len(texts) == 1
         assert "feedback" in texts.pop()
-        person.state = replies[0].json()  # type: ignore[attr-defined]
+        person.state = replies[0].json()
         contrary = [{"choice": choice, "rt_ms": 1} for choice in ("first", "second")] * 4
         person.begun()
         person.ended()
         path = f"/api/trials/{person.trial}/answer"
-        both = all_at_once([lambda body=body: person.post(path, body) for body in contrary])  # type: ignore[misc]
-        codes = collections.Counter(reply.status_code for reply in both)  # type: ignore[attr-defined]
+        both = all_at_once([lambda body=body: person.post(path, body) for body in contrary])
+        codes = collections.Counter(reply.status_code for reply in both)
         assert codes == {200: 4, 409: 4}
     assert len(export.responses(hosted)) == 2

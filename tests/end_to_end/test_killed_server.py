@@ -146,7 +146,7 @@ class Crowd:
         for name, pause_ms in (("after commit", AFTER_COMMIT_MS), ("before commit", BEFORE_COMMIT_MS)):
             person = self.at[name]
             path, body = f"/api/trials/{person.trial}/answer", {"choice": "second", "rt_ms": pause_ms}
-            waiting.append(hang(lambda p=person, path=path, body=body: p.post(path, body), markers / name))  # type: ignore[misc]
+            waiting.append(hang(lambda p=person, path=path, body=body: p.post(path, body), markers / name))
         return waiting
 
     def check_what_is_on_disk(self, database: Database) -> None:
@@ -168,7 +168,7 @@ class Crowd:
             assert void_reason(database, int(str(current["id"]))) == ("reload" if name == "begun" else ""), (
                 name
             )
-            old = [address for order in self.orders[name] for address in order["images"].values()]  # type: ignore[attr-defined]
+            old = [address for order in self.orders[name] for address in order["images"].values()]
             assert person.http.get(person.base_url + old[0], timeout=60).status_code == 410
             assert person.http.get(person.base_url + first["images"]["1"], timeout=60).status_code == 200
 
