@@ -7,6 +7,7 @@ import click
 from evalkit.cli.data_kind import data_option, hosted_data
 from studies.records import DataKind
 from webapp.export import export
+from webapp.hosting import HostedStudy
 from webapp.sessions import check_unchanged
 
 
@@ -15,7 +16,7 @@ from webapp.sessions import check_unchanged
 @data_option
 def analyze(folder: Path, data: DataKind | None) -> None:
     """Estimate what the study in FOLDER planned; exports the responses first."""
-    click.echo(_analyse(folder, data)[0])
+    click.echo(run_analysis(folder, data))
 
 
 @click.command()
@@ -26,19 +27,23 @@ def report(folder: Path, data: DataKind | None) -> None:
     click.echo(run_report(folder, data))
 
 
+def run_analysis(folder: Path, data: DataKind | None) -> Path:
+    """Export, then analyse; returns the path of estimates.jsonl."""
+    return _analyse(hosted_data(folder, data))
+
+
 def run_report(folder: Path, data: DataKind | None) -> Path:
     """Export, analyse, report; returns the path of report.html."""
     from evalkit.report import write_report
 
-    _, kind = _analyse(folder, data)
-    return write_report(folder, kind)
+    hosted = hosted_data(folder, data)
+    _analyse(hosted)
+    return write_report(folder, hosted.data)
 
 
-def _analyse(folder: Path, data: DataKind | None) -> tuple[Path, DataKind]:
-    """Export, then analyse; returns the path of estimates.jsonl, and which data it is about."""
+def _analyse(hosted: HostedStudy) -> Path:
     from evalkit.analyses import analyze as analyze_study
 
-    hosted = hosted_data(folder, data)
     check_unchanged(hosted)  # else a study that nobody met would lend its name to the numbers
     export(hosted)
-    return analyze_study(folder, hosted.data), hosted.data
+    return analyze_study(hosted.config.folder, hosted.data)
