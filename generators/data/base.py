@@ -1,0 +1,78 @@
+"""The words between datasets, tasks and the training loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+from torch import Tensor
+
+from generators.config import DataSettings
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """One image: a file, or the left or right half of one (aligned A|B files)."""
+
+    path: Path
+    half: str = ""
+    """"" for the whole file, `left` or `right`."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One named example of a dataset, sides as they lie there; `direction` is the task's business."""
+
+    name: str
+    """Stem, unique in its split; becomes the source id of the generated image."""
+    a: ImageRef | None
+    """Side A: label map, first domain; None where only B was given."""
+    b: ImageRef | None
+    """Side B: photo, second domain; None where only A was given (inputs without their real photos)."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder of images, found and named; no image has been opened."""
+
+    location: str
+    layout: str
+    """How the folder was read, in words."""
+    train: Sequence[Example]
+    test: Sequence[Example]
+    """For unpaired data every example has one side only: the A's, then the B's."""
+    split: str
+    """`given by the folder`, or `drawn: share 0.2, seed 0`."""
+    class_colours: dict[str, tuple[int, int, int]] | None = None
+    """Class name -> colour in the label maps, where the dataset says so (CamVid, toy-facades)."""
+
+
+class Task(Protocol):
+    """What source and target are, and how tensors become pictures."""
+
+    paired: bool
+    source_channels: int
+    target_channels: int
+
+    def __init__(self, settings: DataSettings) -> None: ...
+
+    def training_pair(self, a: ImageRef, b: ImageRef, seed: int) -> tuple[Tensor, Tensor]:
+        """Source and target with the jitter that `seed` draws (the same for both if paired), CHW [-1, 1]."""
+        ...
+
+    def source(self, example: Example) -> Tensor:
+        """The source without jitter, CHW [-1, 1], at test size. Raises UserError naming a file that cannot serve."""
+        ...
+
+    def target(self, example: Example) -> Tensor:
+        """The target without jitter, CHW [-1, 1], at test size."""
+        ...
+
+    def picture(self, source: Tensor, output: Tensor) -> Image.Image:
+        """The RGB picture of a generated (or real) target for this source, at display size; rounds, never truncates."""
+        ...
+
+    def source_picture(self, source: Tensor) -> Image.Image:
+        """The RGB picture of a source."""
+        ...

@@ -1,0 +1,1 @@
+"""Networks: generators, discriminators and the VGG features of the perceptual losses."""
