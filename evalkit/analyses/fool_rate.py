@@ -27,6 +27,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
             _clustered("fool_rate_with_partial_sessions", table.with_partial_sessions, condition, study)
         )
         results.append(_clustered("fool_rate_without_exclusions", table.without_exclusions, condition, study))
+        results.extend(_by_run(table.primary, condition, study))
     return results
 
 
@@ -78,6 +79,25 @@ def _clustered(key: str, trials: pd.DataFrame, condition: str, study: Study) -> 
     return dataclasses.replace(
         estimate, key=key, condition=condition, n=with_sizes(estimate, mine), notes=notes
     )
+
+
+def _by_run(trials: pd.DataFrame, condition: str, study: Study) -> list[Estimate]:
+    """The pooled rate of each training run, where there are several; too few trials each for an interval."""
+    mine = trials[trials["condition"] == condition]
+    return [
+        Estimate(
+            key="fool_rate_of_run",
+            value=float(own["fooled"].mean()) if len(own) else None,
+            unit="proportion",
+            method="pooled over the trials that showed this training run",
+            n={"trials": len(own), "workers": int(own["worker"].nunique())},
+            condition=condition,
+            run=run,
+            detail=f"run {run}",
+        )
+        for run in range(study.runs if study.runs > 1 else 0)
+        for own in [mine[mine["run"] == run]]
+    ]
 
 
 def _bootstrapped(trials: pd.DataFrame, condition: str, study: Study, context: Context) -> Estimate:

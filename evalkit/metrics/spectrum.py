@@ -62,4 +62,4 @@ def _rings(side: int) -> NDArray[np.int64]:
     """For each coefficient of a 2-D FFT its rounded distance from zero; the corners share one last ring."""
     frequency = np.fft.fftfreq(side, 1 / side)
     distance = np.hypot(frequency[:, None], frequency[None, :])
-    return np.minimum(np.rint(distance), side // 2 + 1).astype(np.int64).ravel()
+    return np.asarray(np.minimum(np.rint(distance), side // 2 + 1).ravel(), np.int64)

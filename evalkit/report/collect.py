@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,27 @@ class Collected:
         """Stimuli by id."""
         return {stimulus.id: stimulus for stimulus in self.bundle.stimuli} if self.bundle else {}
 
+    @property
+    def varied_settings(self) -> dict[str, dict[str, Any]]:
+        """Where every algorithm's images came with a manifest: the generator settings in which the algorithms differ.
+
+        Setting -> algorithm -> value; empty where a manifest is missing. What differs between the training runs of
+        one algorithm (its seed) is left out.
+        """
+        made: dict[str, list[dict[str, Any]]] = {}
+        for making in self.bundle.makings if self.bundle else ():
+            made.setdefault(making.condition, []).append(_flat(making.manifest.get("settings") or {}))
+        if any(name not in made for name in self.conditions):
+            return {}
+        first = {name: made[name][0] for name in self.conditions}
+        keys = [key for key in next(iter(first.values())) if all(key in own for own in first.values())]
+        return {
+            key: {name: own[key] for name, own in first.items()}
+            for key in keys
+            if any(own[key] != next(iter(first.values()))[key] for own in first.values())
+            and all(own[key] == first[name][key] for name in self.conditions for own in made[name])
+        }
+
     def total(self, key: str) -> int:
         """A count of sessions over the whole study; in a within design every condition counts the same sessions."""
         values = [self.records.value(key, condition) or 0 for condition in self.conditions]
@@ -179,6 +200,14 @@ def _records(folder: Path, data: DataKind) -> list[Result]:
                 f" Run `evalkit analyze {folder} --data {data}` again."
             )
     return results
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings under their innermost names, which are unique in a training run."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value) if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def _stale(study: Study, provenance: Provenance, manifest: Path) -> tuple[str, ...]:

@@ -72,7 +72,9 @@ class Table:
 
 def all_tables(collected: Collected) -> dict[str, Table]:
     """Every table by its name."""
-    made = (main_table, differences_table, flow_table, sensitivity_table, exposure_table, images_table)
+    made = [main_table, differences_table, flow_table, sensitivity_table, exposure_table, images_table]
+    if collected.varied_settings:
+        made.append(ablation_table)
     return {table.name: table for table in (make(collected) for make in made)}
 
 
@@ -154,6 +156,47 @@ def differences_table(collected: Collected) -> Table:
     return _table(
         collected, "differences", "Difference in labeled real %, first minus second", headings, rows, notes
     )
+
+
+def ablation_table(collected: Collected) -> Table:
+    """One row per algorithm: the generator settings in which the algorithms differ, and the rate; by training run too."""
+    varied = collected.varied_settings
+    rows = []
+    for condition in collected.conditions:
+        runs = [
+            found for found in collected.records.keyed("fool_rate_of_run") if found.condition == condition
+        ]
+        rates = [found.value for found in runs if found.value is not None]
+        rows.append(
+            (
+                _text(condition, "condition"),
+                *(_text(str(values[condition]), key) for key, values in varied.items()),
+                Cell(count(max(len(runs), 1)), {"training_runs": max(len(runs), 1)}),
+                Cell(
+                    percent(collected.records.value("fool_rate", condition)),
+                    {"fool_rate": collected.records.value("fool_rate", condition)},
+                ),
+                _interval("fool_rate", collected.records.interval("fool_rate", condition)),
+                Cell(
+                    " · ".join(percent(rate) for rate in rates) or NOTHING,
+                    {
+                        "fool_rate_of_runs_min": min(rates, default=None),
+                        "fool_rate_of_runs_max": max(rates, default=None),
+                    },
+                ),
+            )
+        )
+    headings = (
+        *("algorithm", *varied, "training runs", "labeled real %", f"{_level(collected)} interval"),
+        "each training run",
+    )
+    notes = (
+        (
+            "From the manifests of the image sets: every setting in which the algorithms' generators differ."
+            " Each training run: its own trials pooled, too few for an interval."
+        ),
+    )
+    return _table(collected, "ablation", "What was varied, and labeled real %", headings, rows, notes)
 
 
 def flow_table(collected: Collected) -> Table:

@@ -2,12 +2,13 @@
 
 from studies.imagesets import pixel_digest
 from studies.stimuli.build import build_bundle
-from studies.stimuli.bundle import FOLDER, Bundle, NearDuplicates, Original, load_bundle
+from studies.stimuli.bundle import FOLDER, Bundle, Making, NearDuplicates, Original, load_bundle
 from studies.stimuli.collect import Source, collect
 
 __all__ = [
     "FOLDER",
     "Bundle",
+    "Making",
     "NearDuplicates",
     "Original",
     "Source",

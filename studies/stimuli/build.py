@@ -18,6 +18,7 @@ from studies.stimuli.bundle import (
     FOLDER,
     MANIFEST,
     Bundle,
+    Making,
     NearDuplicates,
     Original,
     bundle_settings,
@@ -98,6 +99,7 @@ def build_bundle(
                 recipe=_recipe(sources, drafts, geometry, length),
                 warnings=(*warnings, *_more_warnings(drafts, repeats, geometry)),
                 near_duplicates=tuple(repeat for repeat in repeats if repeat.condition != REAL),
+                makings=tuple(_making(source) for source in sources if source.images.manifest),
                 originals={draft.id: draft.original for draft in drafts},
                 sources=bundle_settings(study),
                 digest="",
@@ -105,6 +107,12 @@ def build_bundle(
         )
         write_durably(building / MANIFEST, manifest_text(bundle).encode())
     return bundle
+
+
+def _making(source: Source) -> Making:
+    """The set's manifest as it stands, but for the images: the bundle lists those itself."""
+    manifest = {name: value for name, value in (source.images.manifest or {}).items() if name != "images"}
+    return Making(source.condition, source.run, manifest)
 
 
 def stimulus_id(seed: int, condition: str, run: int, source_id: str) -> str:

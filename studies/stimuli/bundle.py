@@ -14,7 +14,7 @@ from studies.records import Stimulus
 
 FOLDER = "stimuli"
 MANIFEST = "manifest.json"
-FORMAT = "evalkit stimuli 1"
+FORMAT = "evalkit stimuli 2"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,17 @@ class NearDuplicates:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What an image set's own manifest.json says of how its images were made."""
+
+    condition: str
+    """The algorithm, or `real`."""
+    run: int
+    manifest: Mapping[str, Any]
+    """The manifest without its list of images: generator, settings, seed and more."""
+
+
+@dataclass(frozen=True)
 class Bundle:
     """All images of a study in one size, format and file length."""
 
@@ -55,6 +66,8 @@ class Bundle:
     warnings: tuple[str, ...]
     near_duplicates: tuple[NearDuplicates, ...]
     """One entry per condition and run."""
+    makings: tuple[Making, ...]
+    """One entry per image set that brought a manifest."""
     originals: Mapping[str, Original]
     """By stimulus id."""
     sources: Mapping[str, Any]
@@ -134,6 +147,7 @@ def _read(path: Path, folder: Path) -> Bundle:
     del content["format"]
     content["stimuli"] = tuple(Stimulus(**fields) for fields in content["stimuli"])
     content["originals"] = {key: Original(**fields) for key, fields in content["originals"].items()}
+    content["makings"] = tuple(Making(**fields) for fields in content["makings"])
     content["near_duplicates"] = tuple(
         NearDuplicates(**{**fields, "examples": tuple((one, other) for one, other in fields["examples"])})
         for fields in content["near_duplicates"]

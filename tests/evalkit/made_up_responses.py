@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from scipy.special import expit, logit
 
 from studies.design import load_study
+from studies.imagesets import write_manifest
 from studies.records import REAL, Arrival, DataKind, Response, Session, SessionState, write_csv
 from studies.stimuli import build_bundle
 
@@ -67,6 +68,9 @@ class MadeUp:
     """Sessions per condition, in addition, that are finished with more void trials than allowed."""
     void_trials: int = 2
     """Void trials, never replaced, in the first finished session of each condition."""
+
+    losses: dict[str, str] = field(default_factory=dict)
+    """Condition -> the loss that its image sets' manifests tell of; no manifests if empty."""
 
     ids: dict[tuple[str, int, str], str] = field(default_factory=dict)
     """Stimulus ids by condition, run and input; filled by the bundle."""
@@ -192,6 +196,14 @@ class MadeUp:
             (folder / name).mkdir(parents=True, exist_ok=True)
             for image in range(self.images):
                 _facade(image, blur, place).save(folder / name / f"input{image:03d}.png")
+            condition, _, run = name.partition("/seed")
+            if condition in self.losses:
+                settings = {
+                    "method": "pix2pix",
+                    "loss": self.losses[condition],
+                    "training": {"seed": int(run)},
+                }
+                write_manifest(folder / name, generator="pix2pix", settings=settings, seed=int(run))
 
 
 def _facade(image: int, variant: int, place: int) -> Image.Image:

@@ -163,6 +163,28 @@ def test_tables_hold_raw_values_as_csv_and_the_printed_ones_as_markdown(reported
     assert names == {"main", "differences", "flow", "sensitivity", "exposure", "images"}
 
 
+def test_an_ablation_has_a_table_of_what_was_varied_with_the_rate_of_each_training_run(reported):
+    path, page, get = reported(runs=2, losses={"pix2pix": "l1_cgan", "cyclegan": "gan"})
+    rows = {row["condition"]: row for row in read_rows(path.parent / "tables" / "ablation.csv")}
+    assert {name: row["loss"] for name, row in rows.items()} == {"pix2pix": "l1_cgan", "cyclegan": "gan"}
+    assert "seed" not in rows["pix2pix"]  # differs between runs of one algorithm, not between algorithms
+    rates = [get("fool_rate_of_run", "pix2pix", detail=f"run {run}") for run in (0, 1)]
+    trials = get("fool_rate", "pix2pix").n["trials"]
+    assert sum(rate.n["trials"] for rate in rates) == trials
+    assert sum(rate.value * rate.n["trials"] for rate in rates) / trials == pytest.approx(
+        get("fool_rate", "pix2pix").value
+    )
+    assert float(rows["pix2pix"]["fool_rate_of_runs_min"]) == min(rate.value for rate in rates)
+    assert " · ".join(f"{100 * rate.value:.1f}" for rate in rates) in page.text
+    assert "What was varied, and labeled real %" in page.text
+
+
+def test_images_without_manifests_have_no_ablation_table(reported):
+    path, page, _ = reported(losses={"pix2pix": "l1_cgan"})
+    assert not (path.parent / "tables" / "ablation.csv").exists()
+    assert "Ablation" not in page.text
+
+
 def test_the_page_tells_protocol_preset_departures_recipe_and_every_setting(reported):
     _, page, _ = reported()
     for words in (
