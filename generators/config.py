@@ -16,8 +16,8 @@ class DataSettings:
 
     task: Literal["paired", "unpaired", "colorization", "super_resolution", "photos"] = "paired"
     """Key of `generators.data.TASKS`: what source and target are."""
-    direction: Literal["AtoB", "BtoA"] = "AtoB"
-    """Which side is the source; A is the label map or the first domain."""
+    direction: Literal["AtoB", "BtoA", "labels_to_photos", "photos_to_labels"] = "AtoB"
+    """Which side is the source. The last two are settled to AtoB or BtoA by where the dataset has its label maps."""
     load_size_px: int = 286
     """Training images are resized to this side before the random crop (Isola et al. 2017, section 6.2)."""
     crop_size_px: int = 256

@@ -46,6 +46,10 @@ class LazyGroup(click.Group):
 
 
 STUDY_COMMANDS = {
+    "data": ("evalkit.cli.data:data", "List and fetch the datasets that generators are trained on."),
+    "train": ("evalkit.cli.train:train", "Train a generator; the same command again goes on."),
+    "generate": ("evalkit.cli.generate:generate", "Make an image set with a trained generator."),
+    "ablate": ("evalkit.cli.ablate:ablate", "Train one generator per loss and seed, and compare them."),
     "init": ("evalkit.cli.study_init:init", "Make a study folder from folders of images."),
     "build": (
         "evalkit.cli.study_build:build",
@@ -63,6 +67,10 @@ STUDY_COMMANDS = {
 }
 
 COMMANDS = {
+    "data": ("evalkit.cli.data:data", "List and fetch the datasets that generators are trained on."),
+    "train": ("evalkit.cli.train:train", "Train a generator; the same command again goes on."),
+    "generate": ("evalkit.cli.generate:generate", "Make an image set with a trained generator."),
+    "ablate": ("evalkit.cli.ablate:ablate", "Train one generator per loss and seed, and compare them."),
     "study": ("evalkit.cli:study", "Make, run and export a study."),
     "analyze": ("evalkit.cli.numbers:analyze", "Estimate what the study planned; writes estimates.jsonl."),
     "report": ("evalkit.cli.numbers:report", "Write report.html and its tables."),
