@@ -1,1 +1,1 @@
-"""What makes the fake images: data sets, training methods, baselines."""
+"""What makes the fake images: datasets, networks, training methods, the ablation."""

@@ -46,10 +46,6 @@ class LazyGroup(click.Group):
 
 
 STUDY_COMMANDS = {
-    "data": ("evalkit.cli.data:data", "List and fetch the datasets that generators are trained on."),
-    "train": ("evalkit.cli.train:train", "Train a generator; the same command again goes on."),
-    "generate": ("evalkit.cli.generate:generate", "Make an image set with a trained generator."),
-    "ablate": ("evalkit.cli.ablate:ablate", "Train one generator per loss and seed, and compare them."),
     "init": ("evalkit.cli.study_init:init", "Make a study folder from folders of images."),
     "build": (
         "evalkit.cli.study_build:build",

@@ -1,4 +1,4 @@
-"""`evalkit demo`: a whole study on made-up images, from nothing to a report and a running study."""
+"""`evalkit demo`: a loss ablation and its study on made-up images, from nothing to a report and a running study."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 from evalkit.cli.messages import say
 from evalkit.cli.numbers import run_report
 from evalkit.cli.study_build import build_study
-from evalkit.cli.study_init import create_study
+from evalkit.cli.study_init import create_study, images_of_ablation
 from evalkit.cli.study_serve import serve_study
 from evalkit.cli.study_simulate import run_simulation
 from studies.errors import UserError
@@ -16,7 +16,8 @@ from studies.presets import load_preset
 from webapp.config import server_config
 
 MARK = ".evalkit-demo"
-FACADES, TEST_FACADES, SIZE_PX, SEED = 216, 116, 96, 2017
+FACADES, TEST_FACADES, SIZE_PX, SEED = 316, 116, 64, 2017
+LOSSES = ("l1", "gan", "cgan", "l1_cgan")
 
 
 @click.command()
@@ -24,7 +25,7 @@ FACADES, TEST_FACADES, SIZE_PX, SEED = 216, 116, 96, 2017
 @click.option(
     "--participants",
     type=click.IntRange(2, 1000),
-    default=12,
+    default=8,
     show_default=True,
     help="Simulated participants per algorithm.",
 )
@@ -35,32 +36,33 @@ FACADES, TEST_FACADES, SIZE_PX, SEED = 216, 116, 96, 2017
     help="Leave the study running in preview mode, or stop after the report.",
 )
 def demo(folder: Path, participants: int, port: int, serve: bool) -> None:
-    """Run a whole study on made-up facades with simulated participants, then leave it running for you to try."""
+    """Train four losses on made-up facades, run a whole study with simulated participants, leave it running for you."""
     _make_room(folder)
-    study = folder / "toy-facades"
-    say("1/5  Drawing made-up facades, and two baselines that make fakes from their label maps")
-    fakes = _draw(folder / "images")
+    study, ablation = folder / "toy-facades", folder / "ablation"
+    say(f"1/5  Training {len(LOSSES)} small generators on made-up facades, one per loss")
+    _train(folder / "facades", ablation)
     say("2/5  Setting up the study")
+    real, fakes, target = images_of_ablation(ablation)
     create_study(
         study,
         load_preset("pix2pix2017"),
-        str(folder / "images/facades/test/photos"),
+        real,
         fakes,
         {"approval": "none: a demonstration", "contact": "nobody: a demonstration"},
         SEED,
-        [f"study.participants_per_condition={participants}", "display.pixel_scale=3"],
+        [*target, f"study.participants_per_condition={participants}", "display.pixel_scale=4"],
     )
     say("3/5  Building the stimuli")
     build_study(study)
-    say(
-        f"4/5  {2 * participants} simulated participants take part over HTTP (they judge pixels; they are not people)"
-    )
+    people = len(LOSSES) * participants
+    say(f"4/5  {people} simulated participants take part over HTTP (they judge pixels; they are not people)")
     run_simulation(study, None, "seeing", (), SEED, replace=False)
     say("5/5  Estimates and report")
     report = run_report(study, "simulated")
     say("")
-    say(f"The report:  {report.resolve()}")
-    say("             SIMULATED participants: it shows how a report looks, and says nothing about people.")
+    say(f"The ablation: {(ablation / 'index.html').resolve()}")
+    say(f"The report:   {report.resolve()}")
+    say("              SIMULATED participants: it shows how a report looks, and says nothing about people.")
     if not serve:
         click.echo(report)
         return
@@ -80,16 +82,16 @@ def _make_room(folder: Path) -> None:
     (folder / MARK).touch()
 
 
-def _draw(folder: Path) -> list[str]:
-    """Real photos, label maps and two image sets of fakes; returns the --fake arguments."""
-    from generators.baselines import write_mean_colour, write_nearest_patches
+def _train(facades: Path, ablation: Path) -> None:
+    """Draw the facades, train one generator per loss, translate the held-out label maps."""
+    from evalkit.cli.ablate import ablation_bars
+    from generators.ablation import ablate
+    from generators.presets import new_run
     from generators.toy_facades import write_toy_facades
 
-    write_toy_facades(folder / "facades", FACADES, SIZE_PX, SEED, n_test=TEST_FACADES)
-    train, labels = folder / "facades/train", folder / "facades/test/labels"
-    write_mean_colour(train / "labels", train / "photos", labels, folder / "mean_colour")
-    write_nearest_patches(train / "labels", train / "photos", labels, folder / "nearest_patches")
-    return [f"{name}={folder / name}" for name in ("mean_colour", "nearest_patches")]
+    write_toy_facades(facades, FACADES, SIZE_PX, SEED, n_test=TEST_FACADES)
+    with ablation_bars() as show:
+        ablate(new_run("pix2pix_toy_facades", str(facades)), LOSSES, 1, ablation, show)
 
 
 def _serve_preview(study: Path, port: int) -> None:

@@ -33,14 +33,20 @@ FEW_RUNS = 5
     show_default=True,
     help=f"Published protocol: {', '.join(preset_names())}.",
 )
-@click.option("--real", required=True, metavar="PATH[:LABEL]", help="The real images.")
+@click.option("--real", metavar="PATH[:LABEL]", help="The real images.")
 @click.option(
     "--fake",
     "fakes",
-    required=True,
     multiple=True,
     metavar="NAME=PATH[:LABEL]",
     help="One algorithm's images; repeat for more algorithms, repeat a NAME for more training runs of it.",
+)
+@click.option(
+    "--from",
+    "ablation",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Instead of both: a finished `evalkit ablate`; one algorithm per loss with its training runs, and the real set.",
 )
 @click.option("--approval", default=PLACEHOLDER, help="Approval number of the ethics board.")
 @click.option("--contact", default=PLACEHOLDER, help="Address that participants can write to.")
@@ -57,17 +63,46 @@ FEW_RUNS = 5
 def init(
     folder: Path,
     preset: str,
-    real: str,
+    real: str | None,
     fakes: tuple[str, ...],
+    ablation: Path | None,
     approval: str,
     contact: str,
     seed: int | None,
     settings: tuple[str, ...],
 ) -> None:
     """Make a study folder. PATH is a folder of images or a results folder of pix2pix/CycleGAN code."""
+    if ablation is not None:
+        if real or fakes:
+            raise click.UsageError(
+                "--from brings the real images and the fakes: leave out --real and --fake."
+            )
+        real, fakes, target = images_of_ablation(ablation)
+        settings = (*target, *settings)
+    if not real:
+        raise click.UsageError("Missing option '--real'. Or give a finished ablation with --from.")
+    if not fakes:
+        raise click.UsageError("Missing option '--fake'. Or give a finished ablation with --from.")
     create_study(
         folder, load_preset(preset), real, fakes, {"approval": approval, "contact": contact}, seed, settings
     )
+
+
+def images_of_ablation(folder: Path) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """What a finished ablation says in the words of `create_study`: --real, --fake, and --set for its target.
+
+    Several training runs per loss are there to speak of the loss, so that becomes the target; one run is one
+    generator, which is what a study is about anyway.
+
+    Raises:
+        UserError: It is no ablation, or not a finished one (names what is missing and how to go on).
+    """
+    from generators.ablation import read_ablation
+
+    record = read_ablation(folder)
+    record.check_finished()
+    fakes = tuple(f"{run.loss}={record.images(run)}" for run in record.runs)
+    return str(record.real), fakes, ("analysis.target=this loss",) if len(record.seeds) > 1 else ()
 
 
 def create_study(
@@ -165,6 +200,8 @@ def _tell(folder: Path, study: Study, preset: Preset, sources: Sequence[Source])
         (text, _name(source)) for source in sources for text in source.images.warnings
     ):
         warn(f"{names}: {warning}")
+    for note, names in _by_text((note, _name(source)) for source in sources for note in _notes(source)):
+        warn(f"{names}: made with this to be said: {note}")
     for departure in preset.departures:
         if departure.startswith("LEFT OUT"):
             warn(f"preset {preset.name}: {departure}")
@@ -184,6 +221,12 @@ def _tell(folder: Path, study: Study, preset: Preset, sources: Sequence[Source])
 
 def _name(source: Source) -> str:
     return source.condition if source.run == 0 else f"{source.condition} (run {source.run})"
+
+
+def _notes(source: Source) -> list[str]:
+    """What the manifest says beside the settings, e.g. that the training is not finished."""
+    notes = (source.images.manifest or {}).get("notes", [])
+    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def _by_text(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

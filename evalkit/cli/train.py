@@ -1,0 +1,247 @@
+"""`evalkit train`: start a training run, or go on with one."""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from evalkit.cli.messages import say
+from studies.errors import UserError
+
+if TYPE_CHECKING:
+    from generators.config import RunConfig
+    from generators.training_loop import Hardware, Progress
+
+_PEER_WAIT_S = 3.0
+_MOST_LOSSES = 4
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--preset", help="What to train; one of generators.presets, for example pix2pix_facades.")
+@click.option("--data", help="The dataset: a folder, or a name that `evalkit data list` shows.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting, e.g. total_images=400; repeatable.",
+)
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs on each machine.")
+@click.option(
+    "--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines, sharing the folder."
+)
+@click.option("--node-rank", type=click.IntRange(0), default=0, help="Number of this machine, from 0.")
+@click.option(
+    "--master", metavar="HOST:PORT", default="", help="Where the machines meet: an address of machine 0."
+)
+@click.option(
+    "--accelerator",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto: a GPU if there is one.",
+)
+@click.option(
+    "--workers", type=click.IntRange(0), help="Processes per device that load images; chosen if not given."
+)
+@click.option("--tensorboard", is_flag=True, help="Also write FOLDER/tensorboard.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the whole config and how long it will take; write nothing."
+)
+def train(
+    folder: Path | None,
+    preset: str | None,
+    data: str | None,
+    out: Path | None,
+    assignments: tuple[str, ...],
+    devices: int,
+    nodes: int,
+    node_rank: int,
+    master: str,
+    accelerator: Literal["auto", "cpu", "cuda"],
+    workers: int | None,
+    tensorboard: bool,
+    dry_run: bool,
+) -> None:
+    """Train a generator: `--preset NAME --data PATH --out FOLDER` begins, the same again or FOLDER alone goes on.
+
+    In the folder of a run, `--set total_images=N` makes it longer.
+    """
+    from generators.training_loop import Hardware, check_hardware, inside_torchrun
+
+    if nodes > 1 and ":" not in master and not inside_torchrun():
+        raise click.UsageError("--nodes needs --master HOST:PORT, the same on every machine.")
+    if node_rank >= nodes:
+        raise click.UsageError(f"--node-rank {node_rank}: machines are numbered from 0 to {nodes - 1}.")
+    if folder is not None and (preset or data or out):
+        raise click.UsageError("FOLDER goes on with a run; --preset, --data and --out begin one.")
+    hardware = Hardware(devices, nodes, accelerator, workers)
+    if folder is None:
+        asked = _new_run(preset, data, out, assignments)
+    else:
+        asked = _run_there(folder, assignments, dry_run=dry_run)
+    check_hardware(hardware, asked.config.training)
+    if dry_run:
+        _show_estimate(asked.config, hardware)
+    elif hardware.processes > 1 and not inside_torchrun():
+        sys.exit(_in_processes(asked, hardware, node_rank, master, tensorboard=tensorboard))
+    else:
+        with _first_process_speaks():
+            _train_here(asked, hardware, tensorboard=tensorboard)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The run that a command is about."""
+
+    folder: Path
+    config: "RunConfig"
+    words: list[str]
+    """Those of the command that name it."""
+
+
+def _new_run(preset: str | None, data: str | None, out: Path | None, assignments: tuple[str, ...]) -> _Asked:
+    from generators.presets import new_run
+
+    if preset is None or data is None or out is None:
+        raise click.UsageError("--preset, --data and --out begin a run; a run's FOLDER goes on with it.")
+    config = new_run(preset, data, assignments)
+    words = ["--preset", preset, "--data", config.location, "--out", str(out)]
+    return _Asked(out, config, words + [word for one in assignments for word in ("--set", one)])
+
+
+def _run_there(folder: Path, assignments: tuple[str, ...], *, dry_run: bool) -> _Asked:
+    """A run that goes on, perhaps for longer."""
+    from generators.runs import extend, only_trainer, read_config, write_config
+
+    before = read_config(folder)
+    config = extend(folder, assignments) if assignments else before
+    if config != before and not dry_run:
+        with only_trainer(folder):
+            write_config(folder, config)
+    return _Asked(folder, config, [str(folder)])
+
+
+def _in_processes(
+    asked: _Asked,
+    hardware: "Hardware",
+    node_rank: int,
+    master: str,
+    *,
+    tensorboard: bool,
+) -> int:
+    """One process per device, each with this same command."""
+    from generators.runs import check_config
+    from generators.training_loop import run_in_processes
+
+    check_config(asked.folder, asked.config)
+    command = ["evalkit.cli", "train", *asked.words, "--accelerator", hardware.accelerator]
+    command += ["--devices", str(hardware.devices), "--nodes", str(hardware.nodes)]
+    command += ["--workers", str(hardware.workers)] if hardware.workers is not None else []
+    command += ["--tensorboard"] if tensorboard else []
+    return run_in_processes(hardware, command, node_rank, master)
+
+
+def _train_here(asked: _Asked, hardware: "Hardware", *, tensorboard: bool) -> None:
+    from generators.training_loop import train as train_run
+
+    run = asked.folder
+    try:
+        with training_bar(run.name) as show:
+            finished = train_run(asked.config, run, hardware, show, tell=say, tensorboard=tensorboard)
+    except KeyboardInterrupt:
+        raise UserError("Stopped; run the same command to go on from the last checkpoint.") from None
+    if _rank() != 0:
+        return
+    if finished.resumed_at == finished.images_shown:
+        say(f"{run}: finished already; all {finished.images_shown:,} images have been shown.")
+    click.echo(str(run))
+
+
+def _show_estimate(config: "RunConfig", hardware: "Hardware") -> None:
+    from generators.config import to_dict
+    from generators.training_loop import estimate
+
+    say("Timing a few steps; nothing is written.")
+    found = estimate(config, hardware)
+    click.echo(json.dumps({"config": to_dict(config), "estimate": dataclasses.asdict(found)}, indent=2))
+    images = config.training.total_images
+    say(
+        f"About {_duration(found.seconds)} for {images:,} images: {found.seconds_per_image:.3g} s per image on "
+        f"{found.device}, {found.steps_timed} steps timed. Without --dry-run the run begins."
+    )
+
+
+@contextmanager
+def training_bar(label: str) -> Iterator[Callable[["Progress"], None]]:
+    """A bar on stderr with images per second, time left and losses; without a terminal, a line at each quarter."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(label, total=None, told="starting")
+        quarters = 0
+
+        def show(progress: "Progress") -> None:
+            nonlocal quarters
+            told = _told(progress)
+            bars.update(task, completed=progress.images_shown, total=progress.total_images, told=told)
+            before, quarters = quarters, 4 * progress.images_shown // progress.total_images
+            if bars.disable and quarters > before:
+                say(f"  {label}: {told}")
+
+        yield show
+
+
+def _told(progress: "Progress") -> str:
+    parts = [f"{progress.images_shown:,} of {progress.total_images:,} images"]
+    if progress.seconds_left is not None and progress.images_shown < progress.total_images:
+        parts.append(f"{progress.images_per_second:.3g} images/s, {_duration(progress.seconds_left)} left")
+    losses = list(progress.losses.items())[:_MOST_LOSSES]
+    parts += [f"{name.rpartition('.')[2]} {value:.3g}" for name, value in losses]
+    return "  ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """`2 d 3 h`, `3 h 20 min`, `4 min`, `50 s`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+@contextmanager
+def _first_process_speaks() -> Iterator[None]:
+    """Of several processes that meet the same error, or that lose the one which met it, only the first is heard."""
+    from generators.training_loop import TrainingStoppedError
+
+    try:
+        yield
+    except TrainingStoppedError:
+        if _rank() != 0:
+            sys.exit(1)  # they stop together
+        raise
+    except (UserError, RuntimeError):
+        if _rank() != 0:
+            time.sleep(_PEER_WAIT_S)  # torchrun ends this process as soon as the first one has failed
+        raise
+
+
+def _rank() -> int:
+    """Number of this process under torchrun, else 0."""
+    return int(os.environ.get("RANK", "0")) if "TORCHELASTIC_RUN_ID" in os.environ else 0
