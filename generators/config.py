@@ -61,7 +61,7 @@ class TrainingSettings:
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
     """fp32 and fp64 throughout; bf16 and fp16 are mixed precision."""
     channels_last: bool = True
-    """Memory layout of images and weights; changes speed only."""
+    """Memory layout of images and weights on a GPU; on a CPU it slows the backward pass and is not used. Changes speed only."""
     compile: bool = False
     """Let torch.compile fuse the networks; pays off on long runs."""
     deterministic: bool = True

@@ -34,7 +34,9 @@ def load_preset(name: str) -> RunConfig:
         UserError: No such preset; the nearest is named.
     """
     if name not in PRESETS:
-        raise UserError(f"--preset {name}: no such preset.{did_you_mean(name, PRESETS)}")
+        raise UserError(
+            f"--preset {name}: no such preset.{did_you_mean(name, PRESETS)} `evalkit train --presets` lists all."
+        )
     return PRESETS[name]
 
 
@@ -168,7 +170,7 @@ _PRESETS = {
             data=_TOY,
             training=TrainingSettings(
                 total_images=2_000,
-                batch_size=2,
+                batch_size=4,
                 learning_rate=1e-3,
                 checkpoint_images=1_000,
                 sample_images=500,

@@ -27,9 +27,29 @@ _PEER_WAIT_S = 3.0
 _MOST_LOSSES = 4
 
 
+def _show_presets(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """`--presets`: what there is to train, then stop."""
+    if not wanted:
+        return
+    from generators.presets import ABOUT
+
+    for name, about in ABOUT.items():
+        click.echo(click.style(name, bold=True))
+        click.echo(click.wrap_text(about, 100, initial_indent="    ", subsequent_indent="    "))
+    context.exit()
+
+
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--preset", help="What to train; one of generators.presets, for example pix2pix_facades.")
+@click.option("--preset", metavar="NAME", help="What to train, for example pix2pix_facades.")
+@click.option(
+    "--presets",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_presets,
+    help="List the presets with their sources, and stop.",
+)
 @click.option("--data", help="The dataset: a folder, or a name that `evalkit data list` shows.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder.")
 @click.option(

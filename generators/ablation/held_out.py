@@ -30,7 +30,7 @@ def write_held_out(config: RunConfig, folder: Path) -> None:
     _begin(folder)
     _settle_split(dataset, config, folder / SPLIT)
     task = TASKS[config.data.task](config.data)
-    inputs = open_inputs(config.location, config.data)
+    inputs = open_inputs(config.location, config.data, trained_on=config.location)
     _write_set(folder / "inputs", inputs, lambda one: task.source_picture(task.source(one)), config, dataset)
     reals = _with_target(dataset.test, config)
     _write_set(folder / "real", reals, lambda one: _real(task, one), config, dataset)

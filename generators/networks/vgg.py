@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import VGG16_Weights  # type: ignore[import-untyped]
+from torchvision.models import VGG16_Weights
 
 from studies.errors import UserError, did_you_mean
 

@@ -62,7 +62,9 @@ def _generate(
 ) -> Path:
     translator = open_translator(run, inference, flags)
     check_free(out, translator.name, translator.settings)
-    examples = open_inputs(inputs, translator.data, backward=inference.backward)
+    examples = open_inputs(
+        inputs, translator.data, backward=inference.backward, trained_on=translator.trained_on
+    )
     device = pick_device()
     with whole_folder(out) as folder:
         translate(translator, examples, folder, inference, on_progress, device=device, threads=threads)

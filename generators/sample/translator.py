@@ -36,6 +36,8 @@ class Translator:
     """All settings of the run, flat."""
     facts: dict[str, Any]
     """Checkpoint, training seed, notes."""
+    trained_on: str = ""
+    """Location of the run's dataset, where known."""
 
 
 def open_translator(run: Path, inference: Inference, flags: ReferenceOptions | None = None) -> Translator:
@@ -66,7 +68,7 @@ def _from_run(folder: Path, inference: Inference) -> Translator:
     config, method = run.config, run.method
     if inference.backward and not method.has_backward:
         raise UserError(f"{folder}: {config.method} translates one way only; leave out --backward.")
-    notes = list(_notes(method))
+    notes = list(run.notes)
     if run.images_shown < config.training.total_images:
         notes.append(
             f"the training is not finished: {run.images_shown} of {config.training.total_images} images"
@@ -86,6 +88,7 @@ def _from_run(folder: Path, inference: Inference) -> Translator:
             "training_seed": config.training.seed,
             "notes": notes,
         },
+        config.location,
     )
 
 
@@ -128,13 +131,6 @@ def _checkpoint(path: Path, images_shown: int | None) -> dict[str, Any]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"file": path.name, "sha256": digest, "images_shown": images_shown, "chosen": "the last one"}
-
-
-def _notes(method: Any) -> tuple[str, ...]:
-    try:
-        return tuple(method.notes)
-    except UserError:  # weights that only training needs, and that are not here
-        return ()
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

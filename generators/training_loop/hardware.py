@@ -13,6 +13,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from generators.config import TrainingSettings
+from generators.training_loop.allocator import keep_freed_memory
 from studies.errors import UserError
 
 _PRECISIONS: dict[str, Literal["32-true", "bf16-mixed", "16-mixed", "64-true"]] = {
@@ -90,6 +91,8 @@ def check_hardware(hardware: Hardware, training: TrainingSettings) -> None:
 def open_fabric(hardware: Hardware, training: TrainingSettings) -> Fabric:
     """This process's Fabric; with several processes, joined to the others (torchrun has started them)."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # its banners are not news
+    if hardware.device_type == "cpu":
+        keep_freed_memory()
     several = hardware.processes > 1
     if several and not inside_torchrun():
         raise RuntimeError("several processes are started by run_in_processes")

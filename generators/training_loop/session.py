@@ -29,9 +29,10 @@ class Session:
         """`method` is moved onto the fabric's device and laid out as the settings say."""
         self.fabric, self.training = fabric, training
         dtype = torch.float64 if training.precision == "fp64" else torch.float32
-        layout = torch.channels_last if training.channels_last else torch.preserve_format
+        channels_last = training.channels_last and fabric.device.type == "cuda"
+        layout = torch.channels_last if channels_last else torch.preserve_format
         self.method = method.to(fabric.device, dtype).to(memory_format=layout).train()
-        self.place = placer(fabric.device, dtype, channels_last=training.channels_last)
+        self.place = placer(fabric.device, dtype, channels_last=channels_last)
         self.notes = (
             method.notes
         )  # loads pretrained weights now, so that no step draws random numbers for that

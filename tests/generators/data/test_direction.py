@@ -32,5 +32,7 @@ def test_results_of_cyclegan_do_not_tell_which_side_holds_the_label_maps(tmp_pat
     for label in ("real_A", "fake_A", "rec_A", "real_B", "fake_B", "rec_B"):
         for name in "12":
             Image.new("RGB", (8, 8)).save(tmp_path / f"{name}_{label}.png")
-    with pytest.raises(UserError, match=r"nothing tells which side holds the label maps\. Set direction=AtoB"):
+    with pytest.raises(
+        UserError, match=r"nothing tells which side holds the label maps\. Set direction=AtoB"
+    ):
         settle_direction(str(tmp_path), DataSettings(direction="labels_to_photos"))
