@@ -74,7 +74,8 @@ def total_variation(images: Tensor) -> Tensor:
     """Half the sum of squared differences between neighbours in a row and in a column, in grey levels of 0 to 255.
 
     Args:
-        images: NCHW in [-1, 1]; multiplied by 127.5 here, so that the papers' strengths (1e-6 to 1e-4) apply.
+        images: NCHW in [-1, 1]; multiplied by 127.5 here, which is the papers' unit. Their strengths (1e-6 to 1e-4) go
+            with the features of Caffe's VGG-16 on grey levels, see `ObjectiveSettings`.
 
     Source: Johnson et al. 2016, section 3.2, "Total Variation Regularization"; form and unit from the gradient in the
     authors' code (TotalVariation.lua; differences of the last row and column, which that code leaves out, are in).

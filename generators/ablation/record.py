@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from generators.config import RunConfig, to_dict
-from generators.presets import PRESETS
+from generators.presets import PRESETS, new_run
 from generators.runs import differences, disk_errors, replace_durably
 from studies.errors import UserError, did_you_mean
 
@@ -229,7 +229,7 @@ def _check_same(there: AblationRecord, here: AblationRecord) -> None:
 
 def _assignments(config: RunConfig) -> list[str]:
     """`--set` values that lead from the preset to this config."""
-    preset = PRESETS.get(config.preset)
+    preset = new_run(config.preset, config.location) if config.preset in PRESETS else None
     assignments = []
     for name, section in config.sections.items():
         before = preset.sections[name] if preset else type(section)()
