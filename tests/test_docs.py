@@ -1,12 +1,16 @@
 """What the documentation must keep up with."""
 
 import re
+import typing
 from pathlib import Path
 
 import pytest
 
 from evalkit.analyses import ANALYSES
 from evalkit.cli import COMMANDS, STUDY_COMMANDS
+from generators.data import TASKS
+from generators.methods import METHODS
+from generators.presets import ABOUT
 from studies.presets import preset_names
 from studies.records import Arrival, Response, Session, columns
 
@@ -36,11 +40,32 @@ def test_every_analysis_that_a_study_may_plan_is_named_in_the_architecture() -> 
     assert [name for name in ANALYSES if name not in text] == []
 
 
+def test_training_presets_stand_in_their_page_as_the_command_line_tells_them() -> None:
+    text = (ROOT / "docs/generators.md").read_text(encoding="utf-8")
+    rows = text[text.index("## Presets") :].splitlines()[4:]
+    assert rows == [f"| `{name}` | {' '.join(about.split())} |" for name, about in ABOUT.items()]
+
+
+def test_methods_their_losses_and_tasks_are_named_in_the_page_on_generators() -> None:
+    named = words("docs/generators.md")
+    losses = [
+        typing.get_args(typing.get_type_hints(one.Settings).get("loss", str)) for one in METHODS.values()
+    ]
+    assert {*METHODS, *TASKS, *(name for names in losses for name in names)} <= named
+
+
 def test_every_path_in_the_documentation_exists() -> None:
-    for page in ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/statistics.md"):
+    for page in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/statistics.md",
+        "docs/generators.md",
+        "benchmarks/README.md",
+    ):
         for name in words(page):
             if (
-                re.fullmatch(r"(docs|studies|webapp|evalkit|generators|tests)/[\w./]+", name)
+                re.fullmatch(r"(docs|studies|webapp|evalkit|generators|tests|benchmarks)/[\w./]+", name)
                 and "NAME" not in name
             ):
                 assert (ROOT / name).exists(), f"{page}: {name}"

@@ -41,7 +41,8 @@ def generate(
         inference: Dropout, normalisation, direction and seed.
         on_progress: Called after each image.
         flags: What is known of a reference checkpoint beside its files.
-        threads: That decode, and as many that save; None takes what the machine has, 0 none. Changes speed only.
+        threads: That decode, and as many that save; 0 does all in turn; None takes a few beside a GPU, else 0.
+            Changes speed only.
 
     Raises:
         UserError: The run cannot generate, an input cannot serve, `out` is taken, or the disk is full.
@@ -95,7 +96,8 @@ def translate(
 ) -> None:
     """Write `NAME.png` for every example. Arguments and errors as `generate`."""
     task, backward = translator.task, inference.backward
-    translator.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs know it for tensors
+    layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
+    translator.network.to(device).to(memory_format=layout)
     set_modes(translator.network, inference)
 
     def load(example: Example) -> Tensor:
@@ -105,7 +107,7 @@ def translate(
         torch.manual_seed(seed_of(inference, example.name))
         try:
             with torch.inference_mode():
-                batch = image[None].to(device, memory_format=torch.channels_last)
+                batch = image[None].to(device, memory_format=layout)
                 return image, translator.translate(batch)[0].cpu()
         except UserError as error:
             raise UserError(f"{example.name}: {error}") from error
@@ -114,8 +116,8 @@ def translate(
         source, output = images
         _write(task.source_picture(output) if backward else task.picture(source, output), folder, example)
 
-    if threads is None:
-        threads = min(4, os.cpu_count() or 1)
+    if threads is None:  # on a CPU the network wants every core for itself (benchmarks/README.md)
+        threads = min(4, os.cpu_count() or 1) if device.type == "cuda" else 0
     for done, _ in enumerate(overlapped(examples, load, work, save, threads), 1):
         if on_progress:
             on_progress(done, len(examples))
