@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from generators.config import RunConfig, to_dict
-from generators.presets import PRESETS, new_run
+from generators.presets import PRESETS, load_preset, new_run
 from generators.runs import differences, disk_errors, replace_durably
+from generators.runs.disk import WRITING
 from studies.errors import UserError, did_you_mean
 
 FILE = "ablation.json"
@@ -22,6 +23,10 @@ KEY = "loss"
 """The setting that an ablation varies; methods that offer a choice of losses call it so."""
 HELD_OUT = {"split.json", "inputs", "real", "labels"}
 """What is written before ablation.json."""
+LEFTOVERS = {f"{name}{WRITING}" for name in (FILE, "split.json")} | {
+    f".{name}.{end}" for name in HELD_OUT for end in ("partial", "old")
+}
+"""What a kill may leave of them."""
 _SHOWN = 4
 
 
@@ -170,8 +175,23 @@ def settle_record(config: RunConfig, losses: Sequence[str], seeds: int, out: Pat
 
 
 def _is_free(out: Path) -> bool:
-    """Empty, or what is left of a beginning that failed for its data."""
-    return out.is_dir() and {path.name for path in out.iterdir()} <= HELD_OUT
+    """Empty, or what is left of a beginning that failed for its data or was killed; nobody's own images."""
+    return out.is_dir() and all(_is_of_a_beginning(path) for path in out.iterdir())
+
+
+def _is_of_a_beginning(path: Path) -> bool:
+    if path.name in LEFTOVERS:
+        return True
+    manifest = path / "manifest.json" if path.is_dir() else None
+    if path.name not in HELD_OUT or (manifest and not manifest.is_file()):
+        return False
+    try:
+        content = json.loads((manifest or path).read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    if not isinstance(content, dict):
+        return False
+    return content.get("generator") == f"held-out {path.name}" if manifest else {"how", "test"} <= content.keys()
 
 
 def run_config(config: RunConfig, run: RunKey) -> RunConfig:
@@ -229,7 +249,7 @@ def _check_same(there: AblationRecord, here: AblationRecord) -> None:
 
 def _assignments(config: RunConfig) -> list[str]:
     """`--set` values that lead from the preset to this config."""
-    preset = new_run(config.preset, config.location) if config.preset in PRESETS else None
+    preset = _preset(config)
     assignments = []
     for name, section in config.sections.items():
         before = preset.sections[name] if preset else type(section)()
@@ -238,6 +258,16 @@ def _assignments(config: RunConfig) -> list[str]:
             if value != getattr(before, one.name, None) and one.name not in (KEY, "seed"):
                 assignments.append(f"{one.name}={_text(value)}")
     return assignments
+
+
+def _preset(config: RunConfig) -> RunConfig | None:
+    """The preset as the dataset settles it, if it does: the assignments may be what makes the two go together."""
+    if config.preset not in PRESETS:
+        return None
+    try:
+        return new_run(config.preset, config.location)
+    except UserError:
+        return load_preset(config.preset)
 
 
 def _text(value: Any) -> str:

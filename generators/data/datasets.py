@@ -10,7 +10,7 @@ from generators.config import DataSettings
 from generators.data import layouts
 from generators.data.base import Dataset, Example
 from generators.data.layouts import WHOLE, Found
-from generators.data.locations import is_known, locate
+from generators.data.locations import data_folder, is_known, locate
 from generators.data.tasks import TASKS
 from studies.errors import UserError
 from studies.imagesets import open_image_set
@@ -97,6 +97,8 @@ def _inputs(location: str, settings: DataSettings, trained_on: str) -> Sequence[
     given = location.strip() and not known
     folder = Path(location).expanduser() if given else locate(location, settings)
     found = _find(folder, settings) if folder.is_dir() else None
+    if found is not None and TASKS[settings.task].one_sided:
+        found = _one_sided(found, settings)
     if found is None and trained_on and _same_place(location, trained_on):
         return open_dataset(location, settings).test
     if found is None:
@@ -109,7 +111,9 @@ def _inputs(location: str, settings: DataSettings, trained_on: str) -> Sequence[
 
 
 def _same_place(one: str, other: str) -> bool:
-    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
+    """A dataset known by name is also the folder in which it lies."""
+    places = [data_folder() / name if is_known(name) else Path(name).expanduser() for name in (one, other)]
+    return places[0].resolve() == places[1].resolve()
 
 
 def _on_its_side(example: Example, side: str) -> Example:

@@ -91,7 +91,8 @@ def _sides_within_phases(folder: Path, matched: bool) -> Found | None:
         ]
         if phases:
             sides = {phase: (folder / phase / a, folder / phase / b) for phase in phases}
-            return _two_folders(f"{{{','.join(phases)}}}/{{{a},{b}}}", sides, matched, _class_colours(folder))
+            layout, colours = f"{{{','.join(phases)}}}/{{{a},{b}}}", _class_colours(folder)
+            return _two_folders(layout, sides, matched, colours, labels_named=a == "labels")
     return None
 
 
@@ -105,7 +106,8 @@ def _phases_within_sides(folder: Path, matched: bool) -> Found | None:
         ]
         sides = {phase: (folder / a / phase, folder / b / phase) for phase in phases or [WHOLE]}
         split = f"/{{{','.join(phases)}}}" if phases else ""
-        return _two_folders(f"{{{a},{b}}}{split}", sides, matched, _class_colours(folder))
+        layout, colours = f"{{{a},{b}}}{split}", _class_colours(folder)
+        return _two_folders(layout, sides, matched, colours, labels_named=a == "labels")
     return None
 
 
@@ -114,7 +116,7 @@ def _phase_and_side_in_one_name(folder: Path, matched: bool) -> Found | None:
     sides = {phase: (folder / f"{phase}A", folder / f"{phase}B") for phase in PHASES}
     here = {phase: pair for phase, pair in sides.items() if pair[0].is_dir() and pair[1].is_dir()}
     names = ",".join(f"{phase}{side}" for phase in here for side in "AB")
-    return _two_folders(f"{{{names}}}", here, matched, None) if here else None
+    return _two_folders(f"{{{names}}}", here, matched, None, labels_named=False) if here else None
 
 
 def _results(folder: Path, matched: bool) -> Found | None:
@@ -132,10 +134,9 @@ def _results(folder: Path, matched: bool) -> Found | None:
     for a, b in _RESULTS:
         if a in labels and b in labels:
             a_images, b_images = (open_image_set(f"{place}:{label}", Path()).images for label in (a, b))
-            examples = _matched(a_images, b_images, f"{place}:{a}", f"{place}:{b}", label_maps=False)
-            both_ways = (
-                "fake_A" in labels and "fake_B" in labels
-            )  # CycleGAN: either domain may be the label maps
+            examples = _matched(a_images, b_images, f"{place}:{a}", f"{place}:{b}")
+            # CycleGAN's, which alone goes from B to A: either domain may be the label maps.
+            both_ways = any(label == "fake_A" or label.startswith(("rec_", "idt_")) for label in labels)
             return Found(
                 f"{reader.title}: A = {a}, B = {b}", {WHOLE: examples}, label_side="" if both_ways else "A"
             )
@@ -185,32 +186,37 @@ def _photos_in_phases(folder: Path, matched: bool) -> Found | None:
 
 
 def _two_folders(
-    layout: str, sides: dict[str, tuple[Path, Path]], matched: bool, class_colours: Colours | None
+    layout: str,
+    sides: dict[str, tuple[Path, Path]],
+    matched: bool,
+    class_colours: Colours | None,
+    *,
+    labels_named: bool,
 ) -> Found:
-    """Examples of folders that hold A and B, in phases."""
-    label_maps = class_colours is not None
+    """Examples of folders that hold A and B, in phases; label maps are known by their folder or their colours."""
+    label_side: Literal["A", "B"] = "A" if labels_named else PUBLISHED_LABEL_SIDE
+    maps = label_side if labels_named or class_colours else ""
     phases = {}
     for phase, (a, b) in sides.items():
         a_images, b_images = named(a), named(b)
-        if matched or label_maps:
-            phases[phase] = _matched(a_images, b_images, str(a), str(b), label_maps=label_maps)
+        if matched or class_colours is not None:
+            phases[phase] = _matched(a_images, b_images, str(a), str(b), maps)
         else:
             phases[phase] = (
-                *(Example(one.source_id, ImageRef(one.path), None) for one in a_images),
-                *(Example(one.source_id, None, ImageRef(one.path)) for one in b_images),
+                *(Example(one.source_id, ImageRef(one.path, label_map=maps == "A"), None) for one in a_images),
+                *(Example(one.source_id, None, ImageRef(one.path, label_map=maps == "B")) for one in b_images),
             )
-    named_labels = any(a.name == "labels" or a.parent.name == "labels" for a, _ in sides.values())
-    return Found(layout, phases, class_colours, "A" if named_labels else PUBLISHED_LABEL_SIDE)
+    return Found(layout, phases, class_colours, label_side)
 
 
 def _matched(
-    a_images: Sequence[NamedImage], b_images: Sequence[NamedImage], a: str, b: str, *, label_maps: bool
+    a_images: Sequence[NamedImage], b_images: Sequence[NamedImage], a: str, b: str, maps: str = ""
 ) -> tuple[Example, ...]:
-    """Images of the same name, side by side."""
+    """Images of the same name, side by side; `maps` is the side that holds label maps, if one does."""
     of_a, of_b = _without_side(a_images, "_A"), _without_side(b_images, "_B")
     _refuse_unmatched(of_a, of_b, a, b)
     return tuple(
-        Example(name, ImageRef(path, label_map=label_maps), ImageRef(of_b[name]))
+        Example(name, ImageRef(path, label_map=maps == "A"), ImageRef(of_b[name], label_map=maps == "B"))
         for name, path in of_a.items()
     )
 

@@ -15,6 +15,7 @@ from generators.sample.inference import Inference, pick_device, seed_of, set_mod
 from generators.sample.pipeline import overlapped
 from generators.sample.reference_checkpoints import ReferenceOptions
 from generators.sample.translator import Translator, open_translator
+from generators.training_loop import few_threads
 from studies.errors import UserError
 from studies.imagesets import write_manifest
 
@@ -67,7 +68,8 @@ def _generate(
         inputs, translator.data, backward=inference.backward, trained_on=translator.trained_on
     )
     device = pick_device()
-    with whole_folder(out) as folder:
+    data = translator.data
+    with whole_folder(out) as folder, few_threads(data.test_size_px or data.crop_size_px):
         translate(translator, examples, folder, inference, on_progress, device=device, threads=threads)
         write_manifest(
             folder,

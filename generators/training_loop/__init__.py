@@ -6,7 +6,13 @@ one device, the run that was not.
 """
 
 from generators.training_loop.estimate import Estimate, estimate
-from generators.training_loop.hardware import Hardware, check_hardware, inside_torchrun, run_in_processes
+from generators.training_loop.hardware import (
+    Hardware,
+    check_hardware,
+    few_threads,
+    inside_torchrun,
+    run_in_processes,
+)
 from generators.training_loop.loop import Finished, train
 from generators.training_loop.parts import Grid, Parts, build_parts
 from generators.training_loop.record import Progress
@@ -23,6 +29,7 @@ __all__ = [
     "build_parts",
     "check_hardware",
     "estimate",
+    "few_threads",
     "inside_torchrun",
     "run_in_processes",
     "train",

@@ -11,7 +11,13 @@ import torch
 from generators.config import RunConfig
 from generators.networks import count_parameters
 from generators.training_loop.batches import SharedCounters, batches
-from generators.training_loop.hardware import Hardware, check_hardware, open_fabric, reproducible
+from generators.training_loop.hardware import (
+    Hardware,
+    check_hardware,
+    few_threads,
+    open_fabric,
+    reproducible,
+)
 from generators.training_loop.parts import Parts, build_parts
 from generators.training_loop.session import Session
 from generators.training_loop.stopping import explained_errors
@@ -56,7 +62,8 @@ def estimate(
     with reproducible(training.deterministic), explained_errors(training):
         parts = build(config)
         session = Session(fabric, parts.method, training)
-        seconds, steps = _timed(session, parts)
+        with few_threads(parts.image_size_px):
+            seconds, steps = _timed(session, parts)
     per_image = seconds / steps / config.training.batch_size
     return Estimate(
         device=torch.cuda.get_device_name(fabric.device) if fabric.device.type == "cuda" else "cpu",

@@ -62,6 +62,25 @@ _SMALL_PX = 128
 """Up to this side an image is decoded faster than it is handed over between processes."""
 
 
+_TINY_PX = 64
+
+
+@contextmanager
+def few_threads(image_size_px: int) -> Iterator[None]:
+    """One thread of torch for images of up to 64 px (0: size unknown), on a CPU.
+
+    Their convolutions take microseconds: two threads gain a fifth on idle cores, and where another program wants a core
+    they wait for each other, ten times slower (benchmarks/README.md).
+    """
+    before = torch.get_num_threads()
+    if 0 < image_size_px <= _TINY_PX:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def check_hardware(hardware: Hardware, training: TrainingSettings) -> None:
     """Hold the devices against the settings.
 

@@ -19,7 +19,13 @@ from generators.runs import (
     settle_config,
 )
 from generators.training_loop.batches import SharedCounters, batches
-from generators.training_loop.hardware import Hardware, check_hardware, open_fabric, reproducible
+from generators.training_loop.hardware import (
+    Hardware,
+    check_hardware,
+    few_threads,
+    open_fabric,
+    reproducible,
+)
 from generators.training_loop.log import cut_stats
 from generators.training_loop.parts import Parts, build_parts
 from generators.training_loop.record import Progress, Record, cut_samples
@@ -134,7 +140,8 @@ def _resume(
         cut_samples(folder, began_at)
     checkpoint = None  # its memory is needed
     board = open_tensorboard(folder, began_at, wanted=listeners.tensorboard and fabric.is_global_zero)
-    with closing(board), stop_on_signal(alone=fabric.world_size == 1) as stop:
+    tiny = few_threads(parts.image_size_px)
+    with closing(board), tiny, stop_on_signal(alone=fabric.world_size == 1) as stop:
         _all_steps(session, parts, hardware, Record(folder, session, board, listeners.on_progress), stop)
     fabric.barrier()  # the last checkpoint is there for every process
     return Finished(folder, checkpoint_paths(folder)[-1], session.images_shown, began_at)
