@@ -15,7 +15,7 @@ PORT ?= 8000
 .PHONY: help setup demo test test-data reliability lint lock browser clean
 
 help:
-	@echo "make demo            a whole study on made-up images: a report, and the study running (SERVE=0: report only)"
+	@echo "make demo            four losses trained on made-up images, their study, its report (SERVE=0: stops there)"
 	@echo "make setup           only .venv, with the command .venv/bin/evalkit"
 	@echo "make test            lint, types and all tests"
 	@echo "make test-data       only the tests on the shared data folder; fails without it"
@@ -25,7 +25,7 @@ help:
 setup: $(VENV)/.complete
 
 $(VENV)/.complete: requirements.lock pyproject.toml | uv
-	@echo "Setting up $(VENV) (about 0.8 GB of packages) ..."
+	@echo "Setting up $(VENV) (about 6 GB of packages, most of it PyTorch) ..."
 	@$(UV) venv --quiet --clear --python 3.11 $(VENV) 2>/dev/null || $(UV) venv --quiet --clear $(VENV)
 	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation --editable .

@@ -29,18 +29,25 @@ LOSSES = ("l1", "gan", "cgan", "l1_cgan")
     show_default=True,
     help="Simulated participants per algorithm.",
 )
+@click.option(
+    "--images-per-loss",
+    type=click.IntRange(4),
+    default=2000,
+    show_default=True,
+    help="Images that each generator is shown in training, a multiple of 4.",
+)
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @click.option(
     "--serve/--no-serve",
     default=True,
     help="Leave the study running in preview mode, or stop after the report.",
 )
-def demo(folder: Path, participants: int, port: int, serve: bool) -> None:
+def demo(folder: Path, participants: int, images_per_loss: int, port: int, serve: bool) -> None:
     """Train four losses on made-up facades, run a whole study with simulated participants, leave it running for you."""
     _make_room(folder)
     study, ablation = folder / "toy-facades", folder / "ablation"
     say(f"1/5  Training {len(LOSSES)} small generators on made-up facades, one per loss")
-    _train(folder / "facades", ablation)
+    _train(folder / "facades", ablation, images_per_loss)
     say("2/5  Setting up the study")
     real, fakes, target = images_of_ablation(ablation)
     create_study(
@@ -72,6 +79,8 @@ def demo(folder: Path, participants: int, port: int, serve: bool) -> None:
 
 def _make_room(folder: Path) -> None:
     """Remove the folder of an earlier demo; never anything else."""
+    if folder.is_file():
+        raise UserError(f"{folder}: is a file. Choose another place with --folder.")
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise UserError(
@@ -82,7 +91,7 @@ def _make_room(folder: Path) -> None:
     (folder / MARK).touch()
 
 
-def _train(facades: Path, ablation: Path) -> None:
+def _train(facades: Path, ablation: Path, images: int) -> None:
     """Draw the facades, train one generator per loss, translate the held-out label maps."""
     from evalkit.cli.ablate import ablation_bars
     from generators.ablation import ablate
@@ -91,7 +100,13 @@ def _train(facades: Path, ablation: Path) -> None:
 
     write_toy_facades(facades, FACADES, SIZE_PX, SEED, n_test=TEST_FACADES)
     with ablation_bars() as show:
-        ablate(new_run("pix2pix_toy_facades", str(facades)), LOSSES, 1, ablation, show)
+        ablate(
+            new_run("pix2pix_toy_facades", str(facades), [f"total_images={images}"]),
+            LOSSES,
+            1,
+            ablation,
+            show,
+        )
 
 
 def _serve_preview(study: Path, port: int) -> None:
