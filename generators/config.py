@@ -1,7 +1,6 @@
 """What a training run is made from: frozen settings, changed only by `--set key=value`, kept in one config.json."""
 
 import dataclasses
-import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,7 +58,8 @@ class TrainingSettings:
     seed: int = 0
     """Settles initial weights, order, jitter, dropout and noise."""
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
-    """fp32 and fp64 throughout; bf16 and fp16 are mixed precision."""
+    """fp32 (on a GPU with TF32 convolutions, torch's default) and fp64 throughout; bf16 and fp16 are mixed precision,
+    for GPUs: most CPUs are slower with them."""
     channels_last: bool = True
     """Memory layout of images and weights on a GPU; on a CPU it slows the backward pass and is not used. Changes speed only."""
     compile: bool = False
@@ -72,6 +72,11 @@ class TrainingSettings:
     """From one sample grid to the next."""
     log_images: int = 100
     """From one line of stats.jsonl to the next."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError on decays that Adam cannot take."""
+        if max(self.beta1, self.beta2) >= 1:
+            raise ValueError(f"beta1 = {self.beta1:g} and beta2 = {self.beta2:g} must be below 1.")
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,10 @@ def section_from_dict(kind: type, values: Mapping[str, Any], where: str) -> Any:
             raise UserError(f"{where}: unknown key {key!r}.{did_you_mean(key, hints)}")
         _check(f"{where}: {key}", value, hints[key])
     known = {key: _tupled(value, hints[key]) for key, value in values.items()}
-    return kind(**known)
+    try:
+        return kind(**known)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _set(config: RunConfig, key: str, text: str) -> RunConfig:
@@ -174,7 +182,8 @@ _TYPES = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 def _check(where: str, value: Any, hint: Any) -> None:
     """Type, choice and sign of a value from the command line or from config.json."""
     if typing.get_origin(hint) is Literal:
-        if value not in typing.get_args(hint):
+        # By type as well: 4.0 and true equal 4 and 1.
+        if not any(type(value) is type(choice) and value == choice for choice in typing.get_args(hint)):
             raise UserError(f"{where}: allowed are {', '.join(map(str, typing.get_args(hint)))}.")
     elif typing.get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
@@ -184,7 +193,7 @@ def _check(where: str, value: Any, hint: Any) -> None:
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not 0 <= value < float("inf"):
             raise UserError(f"{where}: a number of at least 0 is needed.")
-    elif not isinstance(hint, types.UnionType) and type(value) is not hint:
+    elif type(value) is not hint:
         raise UserError(f"{where}: {_TYPES.get(hint, str(hint))} is needed, not {value!r}.")
     elif hint is int and value < 0:
         raise UserError(f"{where}: a whole number of at least 0 is needed.")

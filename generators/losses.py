@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,6 +18,8 @@ def gan_loss(logits: Tensor, is_real: bool, kind: GanLoss = "log") -> Tensor:
 
     Source: Isola et al. 2017, equations 1 and 2 and section 3.3; Zhu et al. 2017, section 4 (least squares).
     """
+    # Under autocast logits may be of half precision, too little for squares and for a mean over many patches.
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if kind == "least_squares":
         return (logits - float(is_real)).square().mean()
     return functional.softplus(-logits if is_real else logits).mean()

@@ -57,13 +57,15 @@ def _optimise(
     told: Callable[[int, Tensor], None] | None,
 ) -> Tensor:
     image.requires_grad_()
-    # Losses are means over pixels, so their gradients are small: no tolerance may end the search early.
+    # No tolerance may end the search early.
     search = torch.optim.LBFGS([image], max_iter=1, tolerance_grad=0, tolerance_change=0)
 
     def evaluate() -> Tensor:
         search.zero_grad()
         loss = torch.stack(list(objective(image, content).values())).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        # Losses are means over pixels. The search takes curvatures below 1e-10 for none, which those of a mean over a
+        # large image are, and would creep: it minimises the sum.
+        (loss * image.numel()).backward()  # type: ignore[no-untyped-call]
         return loss
 
     for iteration in range(1, iterations + 1):

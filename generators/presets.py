@@ -54,7 +54,12 @@ def new_run(preset: str, location: str, assignments: Sequence[str] = ()) -> RunC
     """
     config = override(load_preset(preset), assignments)
     place = location if is_known(location) else str(Path(location).absolute())
-    return dataclasses.replace(config, location=place, data=settle_direction(place, config.data))
+    settings = config.settings
+    if isinstance(settings, PerceptualSettings) and settings.style_image:
+        # As the dataset's: a run goes on wherever its command is given.
+        settings = dataclasses.replace(settings, style_image=str(Path(settings.style_image).absolute()))
+    data = settle_direction(place, config.data)
+    return dataclasses.replace(config, location=place, data=data, settings=settings)
 
 
 def _pix2pix(about: str, data: DataSettings, images: int, batch: int = 1, **settings: Any) -> _Preset:
@@ -151,8 +156,8 @@ _PRESETS = {
         4,
     ),
     "pix2pix_day2night": _pix2pix(
-        f"Day to night, 17,823 training images (counted as 17,824 to fill the last batch), 17 epochs, batch 4 (epochs, batch and that night2day has the night on "
-        f"the left {_MEMORY}: look at one file). Source: {_ISOLA}.",
+        "Day to night, 17,823 training images (counted as 17,824 to fill the last batch), 17 epochs, batch 4 (epochs, "
+        f"batch and that night2day has the night on the left {_MEMORY}: look at one file). Source: {_ISOLA}.",
         DataSettings(direction="BtoA"),
         17 * 17_824,
         4,

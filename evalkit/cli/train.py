@@ -109,14 +109,14 @@ def train(
     if folder is not None and (preset or data or out):
         raise click.UsageError("FOLDER goes on with a run; --preset, --data and --out begin one.")
     hardware = Hardware(devices, nodes, accelerator, workers)
-    if folder is None:
-        asked = _new_run(preset, data, out, assignments)
-    else:
-        asked = _run_there(folder, assignments, dry_run=dry_run)
+    asked = _run_there(folder, assignments) if folder else _new_run(preset, data, out, assignments)
     check_hardware(hardware, asked.config.training)
     if dry_run:
         _show_estimate(asked.config, hardware)
-    elif hardware.processes > 1 and not inside_torchrun():
+        return
+    if folder is not None and assignments:
+        _keep(asked)
+    if hardware.processes > 1 and not inside_torchrun():
         sys.exit(_in_processes(asked, hardware, node_rank, master, tensorboard=tensorboard))
     else:
         with _first_process_speaks():
@@ -143,16 +143,20 @@ def _new_run(preset: str | None, data: str | None, out: Path | None, assignments
     return _Asked(out, config, words + [word for one in assignments for word in ("--set", one)])
 
 
-def _run_there(folder: Path, assignments: tuple[str, ...], *, dry_run: bool) -> _Asked:
+def _run_there(folder: Path, assignments: tuple[str, ...]) -> _Asked:
     """A run that goes on, perhaps for longer."""
-    from generators.runs import extend, only_trainer, read_config, write_config
+    from generators.runs import extend, read_config
 
-    before = read_config(folder)
-    config = extend(folder, assignments) if assignments else before
-    if config != before and not dry_run:
-        with only_trainer(folder):
-            write_config(folder, config)
+    config = extend(folder, assignments) if assignments else read_config(folder)
     return _Asked(folder, config, [str(folder)])
+
+
+def _keep(asked: _Asked) -> None:
+    """Write the config of a run that is to be longer."""
+    from generators.runs import only_trainer, write_config
+
+    with only_trainer(asked.folder):
+        write_config(asked.folder, asked.config)
 
 
 def _in_processes(

@@ -114,15 +114,15 @@ class Collected:
 
     @property
     def varied_settings(self) -> dict[str, dict[str, Any]]:
-        """Where every algorithm's images came with a manifest: the generator settings in which the algorithms differ.
+        """Where all of the algorithms' images came with manifests: the generator settings in which the algorithms differ.
 
         Setting -> algorithm -> value; empty where a manifest is missing. What differs between the training runs of
         one algorithm (its seed) is left out.
         """
         made: dict[str, list[dict[str, Any]]] = {}
         for making in self.bundle.makings if self.bundle else ():
-            made.setdefault(making.condition, []).append(_flat(making.manifest.get("settings") or {}))
-        if any(name not in made for name in self.conditions):
+            made.setdefault(making.condition, []).append(_settings(making.manifest))
+        if any(len(made.get(name, ())) < len(own.images) for name, own in self.study.conditions.items()):
             return {}
         first = {name: made[name][0] for name in self.conditions}
         keys = [key for key in next(iter(first.values())) if all(key in own for own in first.values())]
@@ -200,6 +200,12 @@ def _records(folder: Path, data: DataKind) -> list[Result]:
                 f" Run `evalkit analyze {folder} --data {data}` again."
             )
     return results
+
+
+def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what made an image set; a manifest of another tool may hold anything, or nothing, under that name."""
+    settings = manifest.get("settings")
+    return _flat(settings) if isinstance(settings, dict) else {}
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,16 @@ class Row:
     """None where inputs have no real partner."""
 
 
-def comparison_rows(record: AblationRecord, seed: int) -> list[Row]:
-    """Inputs evenly spread over the held-out ones, in their order; never chosen by what was made of them."""
+def comparison_rows(record: AblationRecord, seed: int, *, paired: bool) -> list[Row]:
+    """Inputs evenly spread over the held-out ones, in their order; never chosen by what was made of them.
+
+    Args:
+        record: Of the ablation.
+        seed: Of the training runs to show.
+        paired: Whether a real image of an input's name shows the same scene; else they are of two collections.
+    """
     inputs = _files(record.folder / "inputs")
-    reals = _files(record.real)
+    reals = _files(record.real) if paired else {}
     made = {
         run.loss: _files(record.images(run))
         for run in record.runs

@@ -95,6 +95,8 @@ def _panel(axes: Axes, term: str, curves: Mapping[RunKey, Curve], losses: Sequen
             lw=1.2 + 0.4 * (len(losses) - 1 - place),  # later losses lie on earlier ones: both stay visible
             alpha=0.9 if run.seed == 0 else 0.45,
             solid_joinstyle="round",
+            marker="o" if len(shown) == 1 else "",  # a line of one point cannot be seen
+            clip_on=len(shown) > 1,
         )
     axes.set_title(term.replace(".", ": "), loc="left", color=_INK, fontsize=9.5, fontweight="bold")
     axes.set_ylim(bottom=0)

@@ -111,6 +111,7 @@ def _settle_split(dataset: Dataset, config: RunConfig, path: Path) -> None:
         "how": dataset.split,
         "seed": config.data.split_seed if drawn else None,
         "layout": dataset.layout,
+        "paired": all(one.a is not None and one.b is not None for one in dataset.test),
         **names,
     }
     if not path.is_file():

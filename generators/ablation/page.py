@@ -3,10 +3,12 @@
 import datetime
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
@@ -44,17 +46,19 @@ class RunLine:
 def write_page(record: AblationRecord) -> Path:
     """Write grid.png, curves.svg and index.html from what there is so far; returns the page's path."""
     folder = record.folder
-    grids = {seed: comparison_rows(record, seed) for seed in record.seeds}
+    # An ablation that began before `paired` was written goes on.
+    split = {"paired": True, **json.loads((folder / SPLIT).read_text(encoding="utf-8"))}
+    grids = {seed: comparison_rows(record, seed, paired=split["paired"]) for seed in record.seeds}
     picture = draw_grid(grids[record.seeds[0]], record.losses)
     curves = draw_curves(record)
-    split = json.loads((folder / SPLIT).read_text(encoding="utf-8"))
     environment = Environment(
         loader=PackageLoader("generators.ablation"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters["relative"] = lambda path: os.path.relpath(path, folder.resolve())
+    environment.filters["relative"] = lambda path: quote(os.path.relpath(path, folder.resolve()))
+    environment.filters["as_typed"] = lambda path: shlex.quote(str(path))
     text = environment.get_template(PAGE).render(
         record=record,
         lines=[_line(record, run) for run in record.runs],
@@ -65,7 +69,7 @@ def write_page(record: AblationRecord) -> Path:
         settings={name: record.config[name] for name in _SECTIONS},
         has_labels=(folder / "labels").is_dir(),
         has_curves=bool(curves),
-        has_reals=grids[record.seeds[0]][0].real is not None,
+        n_inputs=len(_manifest(folder / "inputs")["images"]),
         written=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     with disk_errors(folder):
@@ -97,7 +101,7 @@ def _line(record: AblationRecord, run: RunKey) -> RunLine:
     return RunLine(
         run,
         checkpoint.get("images_shown", shown),
-        bool(manifest),
+        record.has_images(run),
         duration(stats[-1]["seconds"]) if stats else "",
         f"{checkpoint['file']} ({checkpoint['sha256'][:8]})" if checkpoint else "",
         len(manifest.get("images", [])),

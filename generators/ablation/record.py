@@ -15,6 +15,7 @@ from generators.config import RunConfig, to_dict
 from generators.presets import PRESETS, load_preset, new_run
 from generators.runs import differences, disk_errors, replace_durably
 from generators.runs.disk import WRITING
+from generators.sample.folder import check_outside
 from studies.errors import UserError, did_you_mean
 
 FILE = "ablation.json"
@@ -74,9 +75,17 @@ class AblationRecord:
         """The image set."""
         return self.folder / run.name
 
+    def has_images(self, run: RunKey) -> bool:
+        """Whether the run's image set is there and none of its files has been lost since."""
+        folder = self.images(run)
+        if not (folder / "manifest.json").is_file():
+            return False
+        listed = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["images"]
+        return all((folder / one["file"]).is_file() for one in listed)
+
     def missing(self) -> list[RunKey]:
-        """Runs without their images; those appear when they are whole."""
-        return [run for run in self.runs if not (self.images(run) / "manifest.json").is_file()]
+        """Runs without their images."""
+        return [run for run in self.runs if not self.has_images(run)]
 
     def command(self) -> str:
         """What makes this ablation, or goes on with it."""
@@ -157,6 +166,7 @@ def settle_record(config: RunConfig, losses: Sequence[str], seeds: int, out: Pat
         UserError: Losses or seeds that cannot be, `out` holds something else, or an ablation with other settings.
     """
     check_losses(config, losses)
+    check_outside(out, config.location)
     if seeds < 1:
         raise UserError(f"--seeds {seeds}: at least 1 training run per loss is needed.")
     record = AblationRecord(
@@ -191,7 +201,9 @@ def _is_of_a_beginning(path: Path) -> bool:
         return False
     if not isinstance(content, dict):
         return False
-    return content.get("generator") == f"held-out {path.name}" if manifest else {"how", "test"} <= content.keys()
+    return (
+        content.get("generator") == f"held-out {path.name}" if manifest else {"how", "test"} <= content.keys()
+    )
 
 
 def run_config(config: RunConfig, run: RunKey) -> RunConfig:

@@ -89,8 +89,8 @@ def ablate(
 
 def _is_done(record: AblationRecord, run: RunKey, config: RunConfig) -> bool:
     """Whether the images are there and come from the end of the training."""
-    manifest = record.images(run) / "manifest.json"
-    if not manifest.is_file():
+    if not record.has_images(run):
         return False
+    manifest = record.images(run) / "manifest.json"
     shown = json.loads(manifest.read_text(encoding="utf-8"))["checkpoint"]["images_shown"]
     return bool(shown >= config.training.total_images)

@@ -1,6 +1,7 @@
 """`evalkit data get`: fetch an archive, resuming what broke off, check it, and unpack it whole or not at all."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import shutil
@@ -60,14 +61,38 @@ def fetch(name: str, archive: Archive, data: Path, on_progress: OnProgress | Non
     path = data / archive.file_name
     with _disk_troubles(data):
         data.mkdir(parents=True, exist_ok=True)
-        brought = path.is_file()
-        if not brought:
-            _download(archive, path, on_progress or (lambda *_: None))
-        _check(archive, path, brought=brought)
-        _unpack(path, folder)
-        if not brought:
-            path.unlink()
+        with _alone(path):
+            if folder.is_dir():  # another process has just finished
+                return folder
+            brought = path.is_file()
+            if not brought:
+                _download(archive, path, on_progress or (lambda *_: None))
+            digest = _check(archive, path, brought=brought)
+            _unpack(path, folder)
+            if (
+                not archive.sha256
+            ):  # only now: a digest of rubbish would stand in the way of the archive itself
+                _noted(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+            if not brought:
+                path.unlink()
     return folder
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold an archive against a second process that would write to the same files; a kill lets go of it."""
+    beside = path.with_name(f".{path.name}.lock")
+    with beside.open("a", encoding="ascii") as lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"{path}: another process is fetching it already. Wait for it, or stop it first."
+            ) from error
+        try:
+            yield
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def _download(archive: Archive, path: Path, on_progress: OnProgress) -> None:
@@ -171,20 +196,23 @@ def _refuse_without_room(partial: Path, total: int | None, done: int) -> None:
         )
 
 
-def _check(archive: Archive, path: Path, *, brought: bool) -> None:
-    """Compare the archive's digest with the published one, else with the first one seen here."""
+def _noted(path: Path) -> Path:
+    """Where the digest of the first archive that could be unpacked is kept."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _check(archive: Archive, path: Path, *, brought: bool) -> str:
+    """The archive's digest, once it has been compared with the published one, else with the first one seen here."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    noted = path.with_name(f"{path.name}.sha256")
+    noted = _noted(path)
     expected, whose = archive.sha256, "published"
     if not expected and noted.is_file():
         expected, whose = (
             noted.read_text(encoding="utf-8").split()[0],
             f"noted in {noted} at the first download",
         )
-    if not expected:
-        noted.write_text(f"{found}  {path.name}\n", encoding="utf-8")
-    elif found != expected:
+    if expected and found != expected:
         if not brought:
             path.unlink()
         advice = f"Remove {path} and get it again" if brought else "Get it again"
@@ -192,6 +220,7 @@ def _check(archive: Archive, path: Path, *, brought: bool) -> None:
             f"{archive.address}: the archive has SHA-256 {found}, not the one {whose}, {expected}. {advice}; if it "
             "stays so, the archive has been changed where it is published."
         )
+    return found
 
 
 def _unpack(path: Path, folder: Path) -> None:
@@ -209,7 +238,7 @@ def _unpack(path: Path, folder: Path) -> None:
             raise UserError(f"{path}: not unpacked, for it reaches outside its folder ({error}).") from error
         except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise UserError(
-                f"{path}: the archive is damaged or incomplete ({error}). Remove it and get it again."
+                f"{path}: the archive is damaged or incomplete ({_one_line(error)}). Remove it and get it again."
             ) from error
         entries = [entry for entry in inside.iterdir() if entry.name != "__MACOSX"]
         only = entries[0] if len(entries) == 1 and entries[0].is_dir() else inside
@@ -264,6 +293,11 @@ def _refused(archive: Archive, partial: Path, response: requests.Response) -> st
 
 def _by_hand(archive: Archive, path: Path) -> str:
     return f"Where there is a network, download {archive.address}, put it at {path}, and give the same command again."
+
+
+def _one_line(error: Exception) -> str:
+    """Tarfile tells of every compression that it has tried, a line each."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
 
 def _mb(size: int) -> str:

@@ -203,8 +203,14 @@ def _two_folders(
             phases[phase] = _matched(a_images, b_images, str(a), str(b), maps)
         else:
             phases[phase] = (
-                *(Example(one.source_id, ImageRef(one.path, label_map=maps == "A"), None) for one in a_images),
-                *(Example(one.source_id, None, ImageRef(one.path, label_map=maps == "B")) for one in b_images),
+                *(
+                    Example(one.source_id, ImageRef(one.path, label_map=maps == "A"), None)
+                    for one in a_images
+                ),
+                *(
+                    Example(one.source_id, None, ImageRef(one.path, label_map=maps == "B"))
+                    for one in b_images
+                ),
             )
     return Found(layout, phases, class_colours, label_side)
 

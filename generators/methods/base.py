@@ -50,6 +50,8 @@ class Method(nn.Module, ABC):
             UserError: The settings and these shapes do not go together.
         """
         super().__init__()
+        if empty := [key for key, value in vars(settings).items() if key.endswith("_filters") and value < 1]:
+            raise UserError(f"{empty[0]} = 0: a network needs at least 1 filter.")
         if scale_factor != 1 and not self.enlarges:
             raise UserError(
                 f"task = super_resolution: {type(self).__name__} makes images no larger than they were; choose another "

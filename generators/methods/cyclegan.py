@@ -103,7 +103,9 @@ class CycleGAN(Method):
         init_weights(self.generators)
         self.vgg = LazyVgg((FEATURE_LAYER,) if self._parts.near_input == "feature" else ())
         if self._parts.adversarial:
-            self.discriminators = nn.ModuleDict({name: PatchGAN(channels[name], *judging) for name in OTHER})
+            judges = {name: PatchGAN(channels[name], *judging) for name in OTHER}
+            judges["target"].check_size(self.size_px, self.size_px)
+            self.discriminators = nn.ModuleDict(judges)
             init_weights(self.discriminators)
             self.histories = nn.ModuleDict(
                 {name: History(own.history_images, channels[name], self.size_px) for name in OTHER}

@@ -62,7 +62,7 @@ class PerceptualObjective(nn.Module):
     """
 
     def __init__(self, settings: ObjectiveSettings) -> None:
-        """Raises UserError where nothing has a weight, or a style is wanted and no image of it given."""
+        """Raises UserError where nothing has a weight, or a style is wanted and no image or layer of it given."""
         super().__init__()
         self.settings = settings
         if not (settings.pixel_weight or settings.feature_weight or settings.style_weight):
@@ -71,6 +71,10 @@ class PerceptualObjective(nn.Module):
             )
         if settings.style_weight and not settings.style_image:
             raise UserError("style_image: none given. --set style_image=PATH, or style_weight=0.")
+        if settings.style_weight and not settings.style_layers:
+            raise UserError(
+                "style_layers: none given. Name at least one, such as relu2_2, or --set style_weight=0."
+            )
         self._content = (settings.content_layer,) if settings.feature_weight else ()
         self._styled = settings.style_layers if settings.style_weight else ()
         self.vgg = LazyVgg(tuple(dict.fromkeys(self._content + self._styled)))
@@ -112,7 +116,7 @@ class PerceptualObjective(nn.Module):
             with torch.autocast(like.device.type, enabled=False):
                 features = self.vgg(style.to(like))
                 self._style_grams = {layer: gram_matrix(features[layer]) for layer in self._styled}
-        return self._style_grams
+        return {layer: gram.to(like) for layer, gram in self._style_grams.items()}
 
 
 def read_style(path: Path, longer_side_px: int) -> Tensor:

@@ -74,6 +74,7 @@ class Pix2Pix(Method):
         if self._conditional is not None:
             seen = self.target_channels + (self.source_channels if self._conditional else 0)
             self.discriminator = PatchGAN(seen, own.receptive_field_px, own.discriminator_filters, own.norm)
+            self.discriminator.check_size(self.size_px, self.size_px)
             init_weights(self.discriminator)
 
     def players(self) -> dict[str, nn.Module]:

@@ -57,11 +57,7 @@ class PatchGAN(nn.Module):
         Raises:
             UserError: The image is too small to leave a single logit.
         """
-        if min(images.shape[-2:]) < self.smallest_side_px:
-            raise UserError(
-                f"Images of {images.shape[-1]} x {images.shape[-2]} px: this discriminator needs at least "
-                f"{self.smallest_side_px} px; set a smaller receptive_field_px or a larger crop_size_px."
-            )
+        self.check_size(*images.shape[-2:])
         x = images
         for layer in self.net if self.smallest_side_px == 1 else self.model:
             if each_alone and isinstance(layer, nn.BatchNorm2d):
@@ -69,6 +65,14 @@ class PatchGAN(nn.Module):
             else:
                 x = layer(x)
         return x
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise UserError on an image too small to leave a single logit."""
+        if min(height, width) < self.smallest_side_px:
+            raise UserError(
+                f"Images of {width} x {height} px: this discriminator needs at least {self.smallest_side_px} px; set a "
+                "smaller receptive_field_px or a larger crop_size_px."
+            )
 
 
 def judge_both(discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,15 @@ from torch import Tensor, nn
 
 from generators.networks.norms import Norm, bias_before, norm_layer
 from generators.networks.unet import check_sides
+from studies.errors import UserError
+
+_SMALLEST_PX = 8
 
 
 class ResNetGenerator(nn.Module):
     """c7s1-64, d128, d256, R256 x n_blocks, u128, u64, c7s1-out, tanh; reflection padding.
 
-    float NCHW in, NCHW in [-1, 1] out; sides are multiples of 4, equal in and out. Dropout of 0.5, if any, in each
+    float NCHW in, NCHW in [-1, 1] out; sides are multiples of 4, at least 8, equal in and out. Dropout of 0.5, if any, in each
     residual block. State dicts carry the names and shapes of the authors' PyTorch code (resnet_9blocks, resnet_6blocks).
 
     Source: Zhu et al. 2017, section 7.2: 6 blocks for 128 px, 9 for 256 px and up.
@@ -38,8 +41,13 @@ class ResNetGenerator(nn.Module):
         self.model = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Translate. Raises UserError on sides that are no multiple of 4."""
+        """Translate. Raises UserError on sides that are no multiple of 4, or too small to be padded by reflection."""
         check_sides(images, 4, "the ResNet generator")
+        if min(images.shape[-2:]) < _SMALLEST_PX:
+            raise UserError(
+                f"Images of {images.shape[-1]} x {images.shape[-2]} px: the ResNet generator needs at least "
+                f"{_SMALLEST_PX} px; set a larger crop_size_px or test_size_px."
+            )
         out: Tensor = self.model(images)
         return out
 

@@ -71,8 +71,8 @@ def check_sides(images: Tensor, multiple: int, network: str) -> None:
     height, width = images.shape[-2:]
     if height % multiple or width % multiple:
         raise UserError(
-            f"Images of {width} x {height} px: {network} takes sides that are multiples of {multiple}; set test_size_px "
-            f"accordingly."
+            f"Images of {width} x {height} px: {network} takes sides that are multiples of {multiple}; set crop_size_px "
+            f"and test_size_px accordingly."
         )
 
 

@@ -1,6 +1,8 @@
 """Checkpoints: written beside and moved into place; the last two are kept; the last whole one counts."""
 
+import errno
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ FOLDER = "checkpoints"
 KEPT = 2
 """So many stay, so that a damaged last one costs no more than the way from the one before."""
 _SHOWN = 3
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+"""What a zip file raises in which any bit may be wrong (RuntimeError: it seems encrypted)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Checkpoint:
 
 def checkpoint_paths(folder: Path) -> list[Path]:
     """The run's checkpoint files, oldest first, whole or not."""
-    return sorted(path for path in (folder / FOLDER).glob("*.pt") if path.stem.isdecimal())
+    paths = [path for path in (folder / FOLDER).glob("*.pt") if path.stem.isdecimal()]
+    return sorted(paths, key=lambda path: int(path.stem))
 
 
 def write_checkpoint(folder: Path, images_shown: int, state: Mapping[str, Any]) -> Path:
@@ -58,8 +63,7 @@ def last_whole_checkpoint(folder: Path) -> Checkpoint | None:
     """
     paths = checkpoint_paths(folder)
     for tried, path in enumerate(reversed(paths)):
-        if _whole(path):
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        if (state := _read(path)) is not None:
             return Checkpoint(path, int(path.stem), state, tuple(paths[len(paths) - tried :]))
     if paths:
         raise UserError(
@@ -103,13 +107,25 @@ def _shape(value: object) -> str:
     return "x".join(map(str, value.shape)) or "scalar" if isinstance(value, Tensor) else ""
 
 
-def _whole(path: Path) -> bool:
-    """Whether all bytes are there and match their checksums (a checkpoint is a zip file)."""
+def _read(path: Path) -> dict[str, Any] | None:
+    """A checkpoint's state; None unless all bytes are there and match their checksums (it is a zip file)."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, ValueError):
-        return False
+            if archive.testzip() is not None:
+                return None
+    except _DAMAGE:
+        return None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a place before the beginning of the file
+            raise
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        if "PytorchStreamReader" not in str(error):  # which minds more of the zip file's directory
+            raise
+        return None
+    return state
 
 
 class _Counting:

@@ -58,13 +58,16 @@ def only_trainer(folder: Path) -> Iterator[None]:
     """Hold a run folder against a second training process; the system lets go when the process ends, however it ends.
 
     Raises:
-        UserError: Another process holds it.
+        UserError: Another process holds it, or it may not be written.
     """
+    path = folder / ".training.lock"
+    with disk_errors(path):
+        lock = path.open("a", encoding="ascii")
     # A POSIX lock, not flock: that one would live on in the data loader's workers after their parent is killed.
-    with (folder / ".training.lock").open("a", encoding="ascii") as lock:
+    with lock:
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except (BlockingIOError, PermissionError) as error:  # other errors: this file system has no locks
             raise UserError(
                 f"{folder}: another process is training this run already. Wait for it, or stop it first."
             ) from error

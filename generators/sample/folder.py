@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from generators.data import is_known
 from generators.runs import disk_errors
 from studies.errors import UserError
 
@@ -20,11 +21,29 @@ def check_free(out: Path, generator: str, settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: Says what to do.
     """
+    if out.name in ("", ".."):
+        raise UserError(
+            f"{out}: has no name of its own, and the folder of images is put there whole. Name a new one."
+        )
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not _same_run(out, generator, settings):
         raise UserError(
             f"{out}: exists and is no image set of this run. Choose another --out, or remove it first."
+        )
+
+
+def check_outside(out: Path, inputs: str) -> None:
+    """Refuse a place among the inputs: read again, they would hold what was made of them.
+
+    Raises:
+        UserError: Names both.
+    """
+    folder = Path(inputs).expanduser()
+    if not is_known(inputs) and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+        raise UserError(
+            f"{out}: lies in {inputs}, whose images are the inputs; what is made of them would be taken for more of "
+            "them. Choose another --out."
         )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from generators.data import Example, open_inputs
-from generators.sample.folder import check_free, whole_folder
+from generators.sample.folder import check_free, check_outside, whole_folder
 from generators.sample.inference import Inference, pick_device, seed_of, set_modes
 from generators.sample.pipeline import overlapped
 from generators.sample.reference_checkpoints import ReferenceOptions
@@ -64,6 +64,7 @@ def _generate(
 ) -> Path:
     translator = open_translator(run, inference, flags)
     check_free(out, translator.name, translator.settings)
+    check_outside(out, inputs)
     examples = open_inputs(
         inputs, translator.data, backward=inference.backward, trained_on=translator.trained_on
     )

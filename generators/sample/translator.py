@@ -35,7 +35,7 @@ class Translator:
     settings: dict[str, Any]
     """All settings of the run, flat."""
     facts: dict[str, Any]
-    """Checkpoint, training seed, notes."""
+    """Checkpoint, training seed, notes; of a reference network also where each setting is known from."""
     trained_on: str = ""
     """Location of the run's dataset, where known."""
 
@@ -121,8 +121,13 @@ def _from_reference(path: Path, inference: Inference, flags: ReferenceOptions) -
         found.network,
         data,
         TASKS[data.task](data),
-        {**vars(options), "translated": direction, "known_from": dict(found.known_from)},
-        {"checkpoint": _checkpoint(path, None), "training_seed": None, "notes": list(found.notes)},
+        {**vars(options), "translated": direction},
+        {
+            "checkpoint": _checkpoint(path, None),
+            "training_seed": None,
+            "known_from": dict(found.known_from),
+            "notes": list(found.notes),
+        },
     )
 
 

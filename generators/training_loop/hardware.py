@@ -85,8 +85,16 @@ def check_hardware(hardware: Hardware, training: TrainingSettings) -> None:
     """Hold the devices against the settings.
 
     Raises:
-        UserError: A batch that cannot be shared out, devices that are not there, or a precision they do not have.
+        UserError: Lengths that do not go together, a batch that cannot be shared out, devices that are not there, or
+            a precision they do not have.
     """
+    if not training.total_images:
+        raise UserError("total_images=0: at least one batch is needed.")
+    if training.decay_images > training.total_images:
+        raise UserError(
+            f"decay_images={training.decay_images} is more than total_images={training.total_images}: the learning rate "
+            f"would begin near zero. Set decay_images as well, for example to {training.total_images // 2}."
+        )
     if training.batch_size < 1 or training.total_images % training.batch_size:
         whole = training.total_images // max(training.batch_size, 1) * training.batch_size
         raise UserError(

@@ -18,13 +18,13 @@ _MOST_WAITING = 1000
 
 
 class LossLog:
-    """Losses since the last line: first unread on the device, then as numbers."""
+    """Losses since the last line: first unread on the device, then summed up."""
 
     def __init__(self, average: Callable[[Tensor], Tensor]) -> None:
         """`average`: mean over all processes."""
         self._average = average
         self._waiting: list[tuple[int, list[str], Tensor]] = []
-        self._rows: list[dict[str, float]] = []
+        self._sums: dict[str, tuple[float, int]] = {}
 
     def add(self, image: int, player: str, terms: Mapping[str, Tensor]) -> None:
         """Keep one player's terms of the step that began at `image`."""
@@ -51,26 +51,23 @@ class LossLog:
                     raise UserError(
                         not_finite(f"the loss {name}", f"became {value} in the step after image {image:,}")
                     )
-            self._rows.append(row)
+                total, count = self._sums.get(name, (0.0, 0))
+                self._sums[name] = total + value, count + 1
 
     def means(self) -> dict[str, float]:
         """Mean of each term since the last call."""
         self.read()
-        totals: dict[str, list[float]] = {}
-        for row in self._rows:
-            for name, value in row.items():
-                totals.setdefault(name, []).append(value)
-        self._rows = []
-        return {name: math.fsum(values) / len(values) for name, values in totals.items()}
+        sums, self._sums = self._sums, {}
+        return {name: total / count for name, (total, count) in sums.items()}
 
-    def state(self) -> list[dict[str, float]]:
-        """What a resumed run needs so that its next line is the one it would have been."""
+    def state(self) -> dict[str, tuple[float, int]]:
+        """Sum and number of each term since the last line: a resumed run's next line is the one it would have been."""
         self.read()
-        return self._rows
+        return dict(self._sums)
 
-    def load(self, rows: list[dict[str, float]]) -> None:
+    def load(self, sums: Mapping[str, tuple[float, int]]) -> None:
         """Take up `state`."""
-        self._rows = rows
+        self._sums = dict(sums)
 
 
 def not_finite(what: str, how: str) -> str:

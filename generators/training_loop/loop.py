@@ -101,6 +101,10 @@ def train(
         parts = build(config)
         session = Session(fabric, parts.method, config.training)
         if fabric.is_global_zero:  # nothing was written so far: what cannot be built leaves no run behind
+            if parts.grid is not None and config.training.sample_images and not checkpoint_paths(folder):
+                parts.grid(
+                    session.method, session.place
+                )  # test images that cannot serve show now, not hours later
             with disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(only_trainer(folder))

@@ -18,7 +18,7 @@ from generators.training_loop.batches import placer
 from generators.training_loop.log import LossLog, not_finite
 from studies.errors import UserError
 
-FORMAT = 1
+FORMAT = 2
 """Of a checkpoint's state."""
 
 
@@ -33,9 +33,8 @@ class Session:
         layout = torch.channels_last if channels_last else torch.preserve_format
         self.method = method.to(fabric.device, dtype).to(memory_format=layout).train()
         self.place = placer(fabric.device, dtype, channels_last=channels_last)
-        self.notes = (
-            method.notes
-        )  # loads pretrained weights now, so that no step draws random numbers for that
+        # Loads pretrained weights now, so that no step draws random numbers for that.
+        self.notes = method.notes
         self.players = method.players()
         self.optimisers = {name: _adam(player, training) for name, player in self.players.items()}
         self._stepping: dict[str, Any] = {
@@ -86,8 +85,13 @@ class Session:
         """Take up a checkpoint.
 
         Raises:
-            UserError: It is one of another network.
+            UserError: It is one of another network, or was written by another version of the loop.
         """
+        if state["format"] != FORMAT:
+            raise UserError(
+                f"{where}: written by another version of evalkit (format {state['format']}, this one goes on from "
+                f"{FORMAT}). Go on with that version, or start another run; `evalkit generate` still reads it."
+            )
         check_same_network(self.method.state_dict(), state["method"], str(where))
         self.method.load_state_dict(state["method"])
         for name, adam in self.optimisers.items():

@@ -52,4 +52,4 @@ def open_tensorboard(folder: Path, images_shown: int, *, wanted: bool) -> Board:
         raise UserError(
             "--tensorboard: TensorBoard is not installed. pip install 'evalkit[tensorboard]' brings it."
         ) from None
-    return Board(SummaryWriter(str(folder / FOLDER), purge_step=images_shown + 1 if images_shown else None))
+    return Board(SummaryWriter(str(folder / FOLDER), purge_step=images_shown + 1))

@@ -340,6 +340,8 @@ def test_without_pretrained_weights_the_pixel_loss_trains_and_the_feature_loss_s
     [
         ({"style_image": ""}, "style_image: none given. --set style_image=PATH, or style_weight=0."),
         ({"style_weight": 0.0, "feature_weight": 0.0}, "are all 0; one of them must be above 0"),
+        ({"style_layers": ()}, "style_layers: none given. Name at least one"),
+        ({"base_filters": 0}, "base_filters = 0: a network needs at least 1 filter."),
     ],
 )
 def test_perceptual_settings_that_make_no_loss_are_refused(changed, message):

@@ -1,9 +1,12 @@
 import dataclasses
+import html
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -11,12 +14,14 @@ from PIL import Image
 
 from evalkit.cli.study_init import images_of_ablation
 from generators.ablation import AblationProgress, ablate, estimate_ablation, read_ablation
+from generators.ablation.curves import draw_curves
 from generators.ablation.page import duration
 from generators.config import RunConfig
 from generators.presets import load_preset, new_run
 from generators.toy_facades import PALETTE, write_toy_facades
 from studies.errors import UserError
 from studies.imagesets import open_image_set
+from tests.generators.data.made_up_images import picture
 
 SMALL = (
     "load_size_px=36",
@@ -50,6 +55,11 @@ def finished(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "ablation"))
+
+
+def fill_one(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed).save(path)
 
 
 def names(folder: Path) -> tuple[str, ...]:
@@ -185,8 +195,43 @@ def test_grid_and_curves_show_every_loss(finished: Path) -> None:
         assert text in curves
 
 
+def test_a_training_that_was_logged_once_has_a_dot_for_a_curve(copy: Path) -> None:
+    longer = draw_curves(read_ablation(copy))
+    for stats in (copy / "runs").rglob("stats.jsonl"):
+        stats.write_text(stats.read_text(encoding="utf-8").splitlines(keepends=True)[-1], encoding="utf-8")
+    once = draw_curves(read_ablation(copy))
+    assert once.count("<use") > longer.count("<use")
+
+
 def test_times_are_told_as_people_tell_them() -> None:
     assert [duration(seconds) for seconds in (4.4, 62, 12_000)] == ["4 s", "1 min 2 s", "3 h 20 min"]
+
+
+def test_names_of_any_kind_can_be_followed_and_other_collections_are_no_partners(tmp_path: Path) -> None:
+    """Of unpaired data an image of the same name on the other side is another scene."""
+    for seed, side in enumerate("AB"):
+        for name in ("50%20", "q?x", "e#1 <b>", "plain"):
+            fill_one(tmp_path / "data" / f"test{side}" / f"{name}.png", seed)
+        fill_one(tmp_path / "data" / f"train{side}" / "1.png", seed)
+    settings = ("n_blocks=1", "history_images=2", "total_images=2", "decay_images=0", "direction=AtoB")
+    out = tmp_path / "my ablation"
+    ablate(config(tmp_path / "data", *settings, preset="cyclegan_toy_facades"), ["cycle_alone"], 1, out)
+    page = (out / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert len(pictures) == 4 * 2
+    assert not [link for link in pictures if link.startswith("real/")]
+    for link in pictures:
+        assert (out / unquote(urlsplit(link).path)).is_file(), link
+    assert "4 of 4 held-out inputs" in page
+    assert "the inputs here have no real partners" in page
+
+
+def test_the_command_for_a_study_can_be_typed_as_it_stands(toy: Path, tmp_path: Path) -> None:
+    ablate(config(toy), ["l1"], 1, tmp_path / "my ablation")
+    page = (tmp_path / "my ablation" / "index.html").read_text(encoding="utf-8")
+    assert f"--from {html.escape(shlex.quote(str(tmp_path / 'my ablation')), quote=True)}<" in page.replace(
+        "&#39;", "&#x27;"
+    )
 
 
 # Going on
@@ -211,6 +256,18 @@ def test_an_interrupted_ablation_goes_on_to_the_very_same_images(
     ablate(config(toy), ["l1", "cgan"], 2, out, watcher)
     assert watcher.trained == ["l1/seed1", "cgan/seed1"]
     assert images(out) == images(finished)
+
+
+def test_images_that_were_lost_are_made_again_without_training(copy: Path, toy: Path, finished: Path) -> None:
+    (copy / "l1" / "seed1" / "facade_0006.png").unlink()
+    shutil.rmtree(copy / "cgan" / "seed0")
+    assert [run.name for run in read_ablation(copy).missing()] == ["l1/seed1", "cgan/seed0"]
+    ablate(config(toy), ["l1", "cgan"], 2, copy)
+    assert names(copy / "l1" / "seed1") == names(finished / "l1" / "seed1")
+    assert images(copy) == images(finished)
+    assert [(copy / "runs" / run / "stats.jsonl").read_text() for run in ("l1/seed1", "cgan/seed0")] == [
+        (finished / "runs" / run / "stats.jsonl").read_text() for run in ("l1/seed1", "cgan/seed0")
+    ]
 
 
 def test_losses_and_seeds_may_be_added_later(copy: Path, toy: Path) -> None:
@@ -295,6 +352,48 @@ def test_a_folder_that_holds_something_else_is_refused(toy: Path, tmp_path: Path
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(UserError, match=r"exists and is no ablation. Choose another --out"):
         ablate(config(toy), ["l1"], 1, tmp_path)
+
+
+def test_images_of_ones_own_are_never_removed_to_make_room(toy: Path, tmp_path: Path) -> None:
+    for part in ("real", "inputs"):
+        shutil.copytree(toy / "test" / "photos", tmp_path / "images" / part)  # with a manifest, but not ours
+    (tmp_path / "plain" / "real").mkdir(parents=True)
+    (tmp_path / "plain" / "real" / "1.png").touch()
+    before = sorted(tmp_path.rglob("*"))
+    for out in ("images", "plain"):
+        with pytest.raises(UserError, match=r"exists and is no ablation. Choose another --out"):
+            ablate(config(toy), ["l1"], 1, tmp_path / out)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_kill_while_the_held_out_images_are_written_does_not_stand_in_the_way(
+    copy: Path, toy: Path, finished: Path
+) -> None:
+    for name in ("l1", "cgan", "runs", "labels"):
+        shutil.rmtree(copy / name)
+    for name in ("ablation.json", "grid.png", "curves.svg", "index.html"):
+        (copy / name).unlink()
+    (copy / "real").rename(copy / ".real.partial")
+    (copy / ".real.partial" / "manifest.json").unlink()
+    (copy / "ablation.json.writing").write_text('{"format"', encoding="utf-8")
+    ablate(config(toy), ["l1"], 1, copy)
+    assert names(copy / "real") == names(finished / "real")
+    assert not list(copy.rglob("*.partial"))
+
+
+def test_an_ablation_does_not_lie_among_its_own_data(toy: Path) -> None:
+    with pytest.raises(UserError, match=r"toy/out: lies in .*toy, whose images are the inputs"):
+        ablate(config(toy), ["l1"], 1, toy / "out")
+    assert not (toy / "out").exists()
+
+
+def test_settings_that_make_preset_and_data_fit_are_part_of_the_command(toy: Path, tmp_path: Path) -> None:
+    photos = toy / "train" / "photos"
+    chosen = config(photos, "task=colorization", "direction=AtoB", "test_share=0.5")
+    ablate(chosen, ["l1"], 1, tmp_path / "out")
+    command = read_ablation(tmp_path / "out").command()
+    assert "--set task=colorization --set direction=AtoB" in command
+    assert "--set test_share=0.5" in command
 
 
 def test_a_beginning_that_failed_for_its_data_does_not_stand_in_the_way(toy: Path, tmp_path: Path) -> None:

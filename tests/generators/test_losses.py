@@ -48,6 +48,13 @@ def test_the_least_squares_loss_measures_the_distance_to_one_or_zero():
     assert gradient.tolist() == [0, 3]
 
 
+@pytest.mark.parametrize("kind", ["log", "least_squares"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_loss_of_half_precision_logits_is_taken_in_whole_precision(kind, dtype):
+    logits = torch.linspace(-300, 300, 999).to(dtype)
+    assert torch.equal(gan_loss(logits, True, kind), gan_loss(logits.float(), True, kind))
+
+
 def test_l1_and_squared_losses_are_means():
     output, target = image([0.0, 1.0], [-1.0, 0.5]), image([0.5, 1.0], [1.0, 0.5])
     assert l1_loss(output, target).item() == pytest.approx(2.5 / 4)

@@ -54,6 +54,15 @@ def test_with_the_pixel_loss_alone_it_finds_the_content(contents):
     assert (images - contents).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("side_px", [256, 1024])
+def test_the_search_does_not_creep_on_large_images(contents, side_px):
+    settings = ObjectiveSettings(feature_weight=0.0, style_weight=0.0, tv_weight=0.0, pixel_weight=1.0)
+    large = torch.nn.functional.interpolate(contents[:1], side_px)
+    told: list[float] = []
+    optimise_pixels(large, PerceptualObjective(settings), 6, lambda *step: told.append(step[2]))
+    assert told[-1] < 1e-6 * told[0]
+
+
 def test_no_iteration_leaves_the_noise_and_no_image_stays_none(objective, contents):
     assert optimise_pixels(contents, objective, 0).std() > 0.5
     assert optimise_pixels(contents[:0], objective, 5).shape == (0, 3, 32, 32)

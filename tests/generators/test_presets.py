@@ -13,7 +13,7 @@ from generators.config import RunConfig, override, section_from_dict, to_dict
 from generators.data import TASKS
 from generators.methods import METHODS, build_method, cyclegan, perceptual, perceptual_objective, pix2pix
 from generators.networks import count_parameters
-from generators.presets import ABOUT, PRESETS, load_preset
+from generators.presets import ABOUT, PRESETS, load_preset, new_run
 from studies.errors import UserError
 
 SETTINGS = (
@@ -112,9 +112,60 @@ def test_the_identity_loss_is_on_where_paintings_become_photos_and_nowhere_else(
 
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(
-        UserError, match=r"^--preset pix2pix_facade: no such preset\. Did you mean 'pix2pix_facades'\?$"
+        UserError,
+        match=r"^--preset pix2pix_facade: no such preset\. Did you mean 'pix2pix_facades'\? "
+        r"`evalkit train --presets` lists all\.$",
     ):
         load_preset("pix2pix_facade")
+
+
+def test_a_style_image_is_found_from_any_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = new_run("perceptual_style", "photos", ["style_image=style.png", "task=photos"])
+    assert config.settings.style_image == str(tmp_path / "style.png")
+    assert new_run("perceptual_toy", "photos").settings.style_image == ""
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("total_images=4_000", 4000),
+        ("mirror=False", False),
+        ("learning_rate = 1e-3", 0.001),
+        ("tv_weight=0", 0.0),
+        ("scale_factor=8", 8),
+        ("precision=bf16", "bf16"),
+        ("style_layers=relu1_1, relu2_2", ("relu1_1", "relu2_2")),
+        ("style_layers=", ()),
+        ("style_image=a=b.png", "a=b.png"),
+    ],
+)
+def test_a_set_value_is_read_as_its_key_has_it(assignment, value):
+    config = override(PRESETS["perceptual_style"], [assignment])
+    key = assignment.partition("=")[0].strip()
+    (found,) = [getattr(one, key) for one in config.sections.values() if hasattr(one, key)]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("total_images", "--set total_images: write key=value"),
+        ("total_images=", "--set total_images=: a whole number is needed."),
+        ("total_images=4.5", "--set total_images=4.5: a whole number is needed."),
+        ("total_images=-4", "a whole number of at least 0 is needed."),
+        ("learning_rate=nan", "a number of at least 0 is needed."),
+        ("learning_rate=fast", "--set learning_rate=fast: a number is needed."),
+        ("mirror=1", "--set mirror=1: allowed are true and false."),
+        ("scale_factor=2", "--set scale_factor=2: allowed are 4, 8."),
+        ("style_layers=relu1_1,relu9_9", "--set style_layers=relu9_9: allowed are relu1_1, "),
+        ("beta1=1", "--set beta1=1: beta1 = 1 and beta2 = 0.999 must be below 1."),
+        ("styl_image=x", "--set styl_image: no such key. Did you mean 'style_image'?"),
+    ],
+)
+def test_a_set_value_that_cannot_be_is_refused_with_what_is_allowed(assignment, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        override(PRESETS["perceptual_style"], [assignment])
 
 
 @pytest.mark.parametrize("kind", SETTINGS)

@@ -53,6 +53,12 @@ def test_a_config_comes_back_as_it_was_written(config: RunConfig, tmp_path: Path
             r"config\.json: training: unknown key 'total_imags'.*'total_images'",
         ),
         ({"training": {"precision": "fp8"}}, r"config\.json: training: precision: allowed are fp32, bf16"),
+        (
+            {"training": {"beta2": 1.5}},
+            r"config\.json: training: beta1 = 0\.5 and beta2 = 1\.5 must be below 1",
+        ),
+        ({"data": {"scale_factor": 4.0}}, r"config\.json: data: scale_factor: allowed are 4, 8"),
+        ({"settings": {"receptive_field_px": True}}, r"receptive_field_px: allowed are 1, 16"),
         ({"data": None}, r"config\.json: data is missing or no object"),
         ({"location": 3}, r"config\.json: location is missing or no text"),
     ],
@@ -102,6 +108,12 @@ def test_the_last_two_checkpoints_stay(tmp_path: Path) -> None:
     assert torch.equal(last.state["method"]["weight"], STATE["method"]["weight"])  # type: ignore[call-overload]
 
 
+def test_checkpoints_are_in_the_order_of_their_images_beyond_nine_digits(tmp_path: Path) -> None:
+    for images in (999_999_999, 1_000_000_000):
+        write_checkpoint(tmp_path, images, STATE)
+    assert [int(path.stem) for path in checkpoint_paths(tmp_path)] == [999_999_999, 1_000_000_000]
+
+
 def _cut_short(path: Path) -> None:
     os.truncate(path, path.stat().st_size // 2)
 
@@ -130,6 +142,36 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(harm: object, tmp
         last_whole_checkpoint(tmp_path)
 
 
+def test_whichever_bit_is_wrong_a_checkpoint_is_read_as_it_was_or_taken_for_damaged(tmp_path: Path) -> None:
+    state = {"method": {"weight": torch.arange(8.0)}}
+    write_checkpoint(tmp_path, 5, state)
+    path = write_checkpoint(tmp_path, 10, state)
+    content = path.read_bytes()
+    read = {5: 0, 10: 0}
+    for place in range(0, len(content), 3):
+        harmed = bytearray(content)
+        harmed[place] ^= 1 << (place % 8)
+        path.write_bytes(harmed)
+        last = last_whole_checkpoint(tmp_path)
+        assert last is not None
+        assert torch.equal(last.state["method"]["weight"], torch.arange(8.0))
+        read[last.images_shown] += 1
+    assert min(read.values()) > 100
+
+
+def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_checkpoint(tmp_path, 5, STATE)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("zipfile.ZipFile", refuse)
+    with pytest.raises(PermissionError):
+        last_whole_checkpoint(tmp_path)
+
+
 def test_training_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(tmp_path: Path) -> None:
     toy_train(toy_config(), tmp_path)
     _cut_short(checkpoint_paths(tmp_path)[-1])
@@ -152,6 +194,16 @@ def test_a_checkpoint_of_another_network_is_refused_with_the_keys_that_differ() 
     )
     with pytest.raises(UserError, match=message):
         check_same_network(ours, theirs, "old.pt")
+
+
+def test_a_checkpoint_of_another_version_is_not_gone_on_from(tmp_path: Path) -> None:
+    toy_train(toy_config(), tmp_path)
+    last = last_whole_checkpoint(tmp_path)
+    assert last is not None
+    write_checkpoint(tmp_path, 16, {**last.state, "format": 0})
+    last.path.unlink()
+    with pytest.raises(UserError, match=r"000000016\.pt: written by another version of evalkit \(format 0,"):
+        toy_train(toy_config(), tmp_path)
 
 
 def _fill_up(folder: Path, limit: int) -> None:

@@ -139,6 +139,18 @@ def test_a_folder_with_anything_else_in_it_is_refused(run: Path, inputs: str, tm
         generate(run, inputs, tmp_path / "theirs")
 
 
+def test_a_place_among_the_inputs_or_without_a_name_is_refused(
+    run: Path, inputs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"labels/made: lies in .*labels, whose images are the inputs"):
+        generate(run, inputs, Path(inputs) / "made")
+    for out in (".", ".."):
+        with pytest.raises(UserError, match=r"has no name of its own"):
+            generate(run, inputs, Path(out))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_input_that_cannot_be_read_leaves_no_image_set(run: Path, inputs: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(4):
@@ -342,7 +354,11 @@ def test_the_b_generator_translates_the_other_way(toy: Path, tmp_path: Path) -> 
     of_photos = generate(path, str(toy / "test" / "photos"), tmp_path / "of_photos", flags=flags)
     of_dataset = generate(path, str(toy), tmp_path / "of_dataset", flags=flags)
     assert same(of_photos, of_dataset)
-    assert manifest(of_dataset)["settings"]["translated"] == "BtoA"
+    told = manifest(of_dataset)
+    assert told["settings"]["translated"] == "BtoA"
+    # Beside the settings, not inside: a report's table of what was varied reads those.
+    assert (told["settings"]["crop_size_px"], told["known_from"]["crop_size_px"]) == (32, "flag")
+    assert not [value for value in told["settings"].values() if isinstance(value, dict)]
 
 
 def test_another_network_is_refused_with_the_keys_that_differ(tmp_path: Path) -> None:

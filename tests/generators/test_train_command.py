@@ -72,6 +72,18 @@ def test_a_finished_run_is_made_longer_in_its_folder_only(
     assert load_run(run).images_shown == 12
 
 
+def test_a_length_that_does_not_fit_leaves_the_run_as_it_was(
+    pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    evalkit(capsys, *arguments(pairs, run, "batch_size=4"))
+    before = (run / "config.json").read_text()
+    code, _, err = evalkit(capsys, "train", str(run), "--set", "total_images=13")
+    assert code == 1
+    assert "For example total_images=12." in err
+    assert (run / "config.json").read_text() == before
+
+
 def test_a_dry_run_prints_the_whole_config_and_a_time_and_writes_nothing(
     pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from generators.methods.base import Losses, Method
 from generators.runs import checkpoint_paths, only_trainer
 from generators.training_loop import Hardware, Parts, TrainingStoppedError, build_parts, estimate, train
 from generators.training_loop.batches import SharedCounters
+from generators.training_loop.log import LossLog
 from generators.training_loop.session import compile_networks, learning_rate
 from studies.errors import UserError
 from tests.generators.toy_training import (
@@ -126,7 +127,12 @@ REAL = {
         write_pairs,
         ["discriminator_filters=2", "receptive_field_px=16", "batch_size=2"],
     ),
-    "cyclegan": ("unpaired", 24, write_unpaired, ["discriminator_filters=2", "n_blocks=1"]),
+    "cyclegan": (
+        "unpaired",
+        24,
+        write_unpaired,
+        ["discriminator_filters=2", "n_blocks=1", "history_images=2"],  # full before the interruption
+    ),
 }
 
 
@@ -213,6 +219,32 @@ def test_settings_may_still_change_while_there_is_no_checkpoint(tmp_path: Path) 
     (tmp_path / "samples" / "000000003.png").touch()
     assert toy_train(toy_config(), tmp_path).images_shown == 24
     assert len(list((tmp_path / "samples").iterdir())) == 3
+
+
+def test_what_cannot_be_drawn_at_the_end_is_said_before_the_run_begins(tmp_path: Path) -> None:
+    config = RunConfig(
+        "", "pix2pix", str(write_pairs(tmp_path / "data")), settings=METHODS["pix2pix"].Settings()
+    )
+    small = ["load_size_px=16", "crop_size_px=16", "base_filters=2", "discriminator_filters=2"]
+    for wrong, message in (
+        ("test_size_px=20", "20 x 20 px: this U-Net takes sides that are multiples of 16"),
+        ("receptive_field_px=70", "this discriminator needs at least 24 px"),
+        ("base_filters=0", "base_filters = 0: a network needs at least 1 filter"),
+    ):
+        with pytest.raises(UserError, match=message):
+            train(override(config, [*small, "receptive_field_px=16", wrong]), tmp_path / "run", CPU)
+        assert not (tmp_path / "run").exists()
+
+
+def test_the_memory_of_losses_does_not_grow_with_the_run() -> None:
+    log = LossLog(lambda values: values)
+    for step in range(5_000):
+        log.add(step, "generator", {"l1": torch.tensor(float(step))})
+    assert log.state() == {"generator.l1": (4_999 * 2_500.0, 5_000)}
+    resumed = LossLog(lambda values: values)
+    resumed.load(log.state())
+    assert resumed.means() == log.means() == {"generator.l1": 4_999 / 2}
+    assert log.means() == {}
 
 
 def test_two_processes_cannot_train_one_folder(tmp_path: Path) -> None:
@@ -338,6 +370,8 @@ def test_an_unusable_image_is_named_in_one_line_even_from_a_loading_process(tmp_
             "total_images=24 is no whole number of batches. For example total_images=21.",
         ),
         ({"batch_size": 0}, CPU, "batch_size=0"),
+        ({"total_images": 0}, CPU, "total_images=0: at least one batch is needed"),
+        ({"decay_images": 48}, CPU, "decay_images=48 is more than total_images=24.*for example to 12"),
         ({"batch_size": 4}, Hardware(3, 1, "cpu"), "shared by 3 devices in equal parts: set a multiple of 3"),
         ({"precision": "fp16"}, CPU, "precision=fp16 needs a GPU"),
         ({"batch_size": 4}, Hardware(4, 1, "cuda"), "--devices 4: this machine has"),
@@ -386,9 +420,13 @@ def test_an_estimate_times_real_steps_and_writes_nothing(
 
 
 def test_tensorboard_gets_the_same_lines(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     toy_train(toy_config(), tmp_path, tensorboard=True)
-    assert list((tmp_path / "tensorboard").glob("events.*"))
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    told = [(event.step, event.value) for event in events.Scalars("generator/l1")]
+    assert told == [(line["images"], pytest.approx(line["generator.l1"])) for line in stats(tmp_path)]
+    assert [event.step for event in events.Images("samples")] == [8, 16, 24]
 
 
 def test_tensorboard_that_is_missing_is_said_with_how_to_bring_it(

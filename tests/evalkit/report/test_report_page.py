@@ -9,6 +9,7 @@ import pytest
 
 import evalkit
 from evalkit.report import write_report
+from evalkit.report.collect import collect
 from evalkit.results import read_results, write_results
 from studies.errors import UserError
 from tests.evalkit.made_up_responses import MadeUp
@@ -177,6 +178,31 @@ def test_an_ablation_has_a_table_of_what_was_varied_with_the_rate_of_each_traini
     assert float(rows["pix2pix"]["fool_rate_of_runs_min"]) == min(rate.value for rate in rates)
     assert " · ".join(f"{100 * rate.value:.1f}" for rate in rates) in page.text
     assert "What was varied, and labeled real %" in page.text
+
+
+def test_a_training_run_without_its_manifest_leaves_nothing_to_be_said_of_its_algorithm(reported):
+    path, _, _ = reported(runs=2, losses={"pix2pix": "l1_cgan", "cyclegan": "gan"})
+    found = collect(path.parent.parent, path.parent.name)
+    assert list(found.varied_settings) == ["loss"]
+    assert found.bundle is not None
+
+    def without(run):
+        makings = tuple(one for one in found.bundle.makings if (one.condition, one.run) != ("pix2pix", run))
+        return dataclasses.replace(found, bundle=dataclasses.replace(found.bundle, makings=makings))
+
+    assert [without(run).varied_settings for run in (0, 1)] == [{}, {}]
+
+
+def test_settings_of_another_tool_that_are_no_table_are_passed_over(reported):
+    path, _, _ = reported(losses={"pix2pix": "l1_cgan", "cyclegan": "gan"})
+    found = collect(path.parent.parent, path.parent.name)
+    assert found.bundle is not None
+    makings = tuple(
+        dataclasses.replace(one, manifest={**one.manifest, "settings": ["--loss", "l1"]})
+        for one in found.bundle.makings
+    )
+    other = dataclasses.replace(found, bundle=dataclasses.replace(found.bundle, makings=makings))
+    assert other.varied_settings == {}
 
 
 def test_images_without_manifests_have_no_ablation_table(reported):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from generators.config import DataSettings
-from generators.data import Example, ImageRef, open_dataset, open_inputs
+from generators.data import Example, ImageRef, open_dataset, open_inputs, settle_direction
 from generators.data.pixels import native_size
 from generators.toy_facades import PALETTE, write_toy_facades
 from studies.errors import UserError
@@ -107,6 +107,41 @@ class TestLayouts:
         for one in (*dataset.train, *dataset.test):
             assert one.a == ImageRef(place / f"{one.name}_real_A.png")
             assert one.b == ImageRef(place / f"{one.name}_real_B.png")
+
+    @pytest.mark.parametrize(
+        ("labels", "side"),
+        [("real_A fake_B real_B", "A"), ("real_A fake_A real_B", ""), ("real_A fake_B rec_A real_B", "")],
+    )
+    def test_only_results_of_a_network_that_goes_one_way_tell_which_side_is_its_input(
+        self, tmp_path, labels, side
+    ):
+        for label in labels.split():
+            fill(tmp_path, " ".join(f"{n}_{label}" for n in range(1, 11)))
+        assert open_dataset(str(tmp_path), DataSettings()).label_side == side
+
+    @pytest.mark.parametrize("task", ["paired", "unpaired"])
+    def test_what_lies_in_a_folder_of_labels_is_never_mixed_in_resizing(self, tmp_path, task):
+        for kind in ("labels", "photos"):
+            fill(tmp_path / "labels/test" / kind, "1 2")
+        (one, *_) = open_inputs(str(tmp_path / "labels/test"), DataSettings(task=task))
+        assert one.a == ImageRef(tmp_path / "labels/test/labels/1.png", label_map=True)
+        (back, *_) = open_inputs(str(tmp_path / "labels/test"), DataSettings(task=task), backward=True)
+        assert back.b == ImageRef(tmp_path / "labels/test/photos/1.png")
+
+    def test_colours_of_a_and_b_folders_are_those_of_the_label_side(self, tmp_path):
+        for side in "AB":
+            fill(tmp_path / "train" / side, "1 2")
+        (tmp_path / "classes.json").write_text('{"classes": ["sky"], "palette": [[1, 2, 3]]}')
+        dataset = open_dataset(str(tmp_path), DataSettings())
+        assert dataset.label_side == "B"
+        assert [(one.a.label_map, one.b.label_map) for one in dataset.train if one.a and one.b] == [
+            (False, True)
+        ]
+
+    def test_a_folder_above_called_labels_names_no_side(self, tmp_path):
+        for side in "AB":
+            fill(tmp_path / f"labels/train{side}", "1 2")
+        assert open_dataset(str(tmp_path / "labels"), DataSettings()).label_side == "B"
 
     def test_a_folder_of_photos_serves_tasks_that_need_one_photo(self, tmp_path):
         fill(tmp_path / "zurich", "1 2 3 4 5")
@@ -266,6 +301,24 @@ class TestInputs:
         assert names(held_out) == names(open_dataset(folder, PHOTOS).test)
         assert len(open_inputs(folder, PHOTOS, trained_on=str(tmp_path))) == 10
 
+    def test_a_dataset_known_by_name_is_known_by_its_path_too(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("EVALKIT_DATA", str(tmp_path))
+        fill(tmp_path / "ae_photos", " ".join(map(str, range(10))))
+        held_out = names(open_dataset("ae_photos", PHOTOS).test)
+        for inputs, trained_on in (
+            ("ae_photos", str(tmp_path / "ae_photos")),
+            (str(tmp_path / "ae_photos"), "ae_photos"),
+        ):
+            assert names(open_inputs(inputs, PHOTOS, trained_on=trained_on)) == held_out
+
+    @pytest.mark.parametrize(("direction", "half"), [("AtoB", "right"), ("BtoA", "left")])
+    def test_one_phase_gives_tasks_of_one_photo_the_side_they_were_trained_on(
+        self, tmp_path, direction, half
+    ):
+        fill(tmp_path / "test", "3 4", size=(64, 32))
+        settings = DataSettings(task="colorization", direction=direction)
+        assert [one.b.half for one in open_inputs(str(tmp_path / "test"), settings) if one.b] == [half] * 2
+
     def test_source_images_may_lie_in_phases(self, tmp_path):
         fill(tmp_path / "train", "1")
         fill(tmp_path / "test", "2")
@@ -328,6 +381,15 @@ class TestRealData:
         settings = DataSettings(direction=direction)
         dataset = open_dataset(str(shared_data / "results" / folder), settings)
         assert (len(dataset.train), len(dataset.test)) == (40, 10)
+
+    def test_results_of_cyclegan_do_not_tell_which_side_holds_the_label_maps(self, shared_data):
+        wanted = DataSettings(direction="labels_to_photos")
+        pix2pix, cyclegan = (
+            str(shared_data / "results" / name) for name in ("facades_pix2pix", "facades_cyclegan")
+        )
+        assert settle_direction(pix2pix, wanted).direction == "AtoB"
+        with pytest.raises(UserError, match="nothing tells which side holds the label maps"):
+            settle_direction(cyclegan, wanted)  # its A are photos
 
     def test_both_facades_results_hold_out_the_same_facades(self, shared_data):
         one, other = (

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -206,6 +208,38 @@ class TestChecksum:
         with pytest.raises(UserError, match=r"noted in .* at the first download"):
             fetch("facades", archive, tmp_path)
         assert (tmp_path / "facades.tar.gz.sha256").read_text() == f"{sha256(packed)}  facades.tar.gz\n"
+
+    def test_what_cannot_be_unpacked_does_not_count_as_the_first_download(self, serve, packed, tmp_path):
+        host = serve(b"<html>Please log in to this network.</html>")
+        archive = host.archive("facades.tar.gz")
+        with pytest.raises(UserError, match=r"damaged or incomplete \(.*successfully\)\. Remove it"):
+            fetch("facades", archive, tmp_path)
+        assert left(tmp_path) == ["facades.tar.gz"]
+        (tmp_path / "facades.tar.gz").unlink()
+        host.content = packed
+        assert (fetch("facades", archive, tmp_path) / "train").is_dir()
+
+
+class TestTwoAtOnce:
+    def test_the_second_is_refused_and_leaves_the_first_alone(self, serve, packed, tmp_path):
+        host = serve(packed)
+        archive = host.archive("facades.tar.gz")
+        command = (
+            "import fcntl, sys; lock = open(sys.argv[1], 'a'); fcntl.lockf(lock, fcntl.LOCK_EX);"
+            "print('held', flush=True); sys.stdin.read()"
+        )
+        lock = tmp_path / ".facades.tar.gz.lock"
+        with subprocess.Popen(
+            [sys.executable, "-c", command, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            with pytest.raises(UserError, match=r"facades\.tar\.gz: another process is fetching it already"):
+                fetch("facades", archive, tmp_path)
+            assert host.asked == []
+            other.kill()
+        fetch("facades", archive, tmp_path)
+        assert left(tmp_path) == ["facades", "facades.tar.gz.sha256"]
 
 
 class TestBroughtByHand:

@@ -336,6 +336,10 @@ def test_the_same_seed_draws_the_same_weights():
         ),
         (lambda: EncoderDecoder(3, 3, 16, 2)(torch.rand(1, 3, 8, 16)), "16 x 8 px: this encoder-decoder"),
         (lambda: ResNetGenerator(3, 3, 1, 2)(torch.rand(1, 3, 16, 18)), "18 x 16 px: the ResNet .* of 4"),
+        (
+            lambda: ResNetGenerator(3, 3, 1, 2)(torch.rand(1, 3, 4, 8)),
+            "8 x 4 px: the ResNet .* at least 8 px",
+        ),
         (lambda: TransformNet(base_filters=2)(torch.rand(1, 3, 64, 40)), "40 x 64 px: .* more than 40 px"),
         (lambda: SuperResolutionNet(3), "scale_factor = 3: allowed are 4 and 8"),
     ],
