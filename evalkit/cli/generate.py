@@ -34,9 +34,8 @@ NORMS = ("batch", "instance", "none")
 @click.option(
     "--normalisation",
     type=click.Choice(["batch", "running"]),
-    default="batch",
-    show_default=True,
-    help="Batch norm: statistics of the test batch (one image), as in the paper, or those gathered in training.",
+    help="Batch norm: statistics of the test batch (one image), or those gathered in training. Default: of the batch, as "
+    "in the pix2pix paper; perceptual: of training.",
 )
 @click.option("--backward", is_flag=True, help="Targets into sources (CycleGAN).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles dropout.")
@@ -58,7 +57,7 @@ def generate(
     inputs: str,
     out: Path,
     dropout: bool,
-    normalisation: Literal["batch", "running"],
+    normalisation: Literal["batch", "running"] | None,
     backward: bool,
     seed: int,
     **reference: Any,

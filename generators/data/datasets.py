@@ -73,8 +73,9 @@ def open_inputs(
             wide as high that lie together are taken for aligned A|B images.
         settings: Of the run.
         backward: Translate targets into sources: the examples then have the target side.
-        trained_on: Location of the run's dataset; of a plain folder of photos that was split for training only the
-            part held out is taken, while any other plain folder is taken whole.
+        trained_on: Location of the run's dataset, or any other word where it is unknown. A folder without a test
+            split of its own is taken whole, unless it is this one: then only the part that was held out of training.
+            Empty: a dataset without a split is split as for training, a plain folder is taken whole.
 
     Returns:
         At least one example with the needed side: `task.source(example)`, or `task.target(example)` if backward.
@@ -103,10 +104,12 @@ def _inputs(location: str, settings: DataSettings, trained_on: str) -> Sequence[
         return open_dataset(location, settings).test
     if found is None:
         return layouts.whole(layouts.named(folder) if known else open_image_set(location, Path()).images)
+    if WHOLE in found.phases and (
+        folder.name in layouts.PHASES or (trained_on and not _same_place(location, trained_on))
+    ):
+        return found.phases[WHOLE]  # no split of its own, and nothing of it was trained on
     if _is_photos(found):
         return _split(found, settings, location)[1]
-    if WHOLE in found.phases and folder.name in layouts.PHASES:
-        return found.phases[WHOLE]
     return open_dataset(location, settings).test
 
 

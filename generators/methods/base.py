@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -26,6 +26,9 @@ class Method(nn.Module, ABC):
     """Whether source and target of a batch come from different images by nature."""
     has_backward: ClassVar[bool] = False
     """Whether `generate(..., backward=True)` turns targets into sources."""
+    test_normalisation: ClassVar[Literal["batch", "running"]] = "batch"
+    """What batch normalisation uses in generating, unless asked otherwise: the test batch's statistics, as in pix2pix
+    (Isola et al. 2017, section 3.3), or those gathered in training."""
     enlarges: ClassVar[bool] = False
     """Whether targets may be larger than sources (super-resolution)."""
 

@@ -35,6 +35,7 @@ class Perceptual(Method):
 
     Settings = PerceptualSettings
     settings: PerceptualSettings
+    test_normalisation = "running"  # the authors' code evaluates (from memory, unverified)
     enlarges = True
 
     def build(self) -> None:

@@ -16,8 +16,9 @@ class Inference:
 
     dropout: bool = True
     """Dropout stays on: it is the network's noise."""
-    normalisation: Literal["batch", "running"] = "batch"
-    """Batch norm uses the statistics of the test batch, which is one image, or those gathered in training."""
+    normalisation: Literal["batch", "running"] | None = None
+    """Batch norm uses the statistics of the test batch, which is one image, or those gathered in training; None: as the
+    method says (`Method.test_normalisation`), and of the batch for checkpoints of the reference code."""
     backward: bool = False
     """Translate targets into sources (CycleGAN)."""
     seed: int = 0

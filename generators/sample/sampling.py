@@ -63,6 +63,7 @@ def _generate(
     threads: int | None,
 ) -> Path:
     translator = open_translator(run, inference, flags)
+    inference = translator.settled(inference)
     check_free(out, translator.name, translator.settings)
     check_outside(out, inputs)
     examples = open_inputs(
@@ -98,6 +99,7 @@ def translate(
     threads: int | None = None,
 ) -> None:
     """Write `NAME.png` for every example. Arguments and errors as `generate`."""
+    inference = translator.settled(inference)
     task, backward = translator.task, inference.backward
     layout = torch.channels_last if device.type == "cuda" else torch.preserve_format
     translator.network.to(device).to(memory_format=layout)

@@ -1,5 +1,6 @@
 """What generates: a run folder at its last checkpoint, or a checkpoint of the reference code, in one form."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,8 +37,14 @@ class Translator:
     """All settings of the run, flat."""
     facts: dict[str, Any]
     """Checkpoint, training seed, notes; of a reference network also where each setting is known from."""
-    trained_on: str = ""
+    trained_on: str = "unknown"
     """Location of the run's dataset, where known."""
+    normalisation: Literal["batch", "running"] = "batch"
+    """What batch norm uses unless asked otherwise."""
+
+    def settled(self, inference: Inference) -> Inference:
+        """With nothing left open."""
+        return dataclasses.replace(inference, normalisation=inference.normalisation or self.normalisation)
 
 
 def open_translator(run: Path, inference: Inference, flags: ReferenceOptions | None = None) -> Translator:
@@ -89,6 +96,7 @@ def _from_run(folder: Path, inference: Inference) -> Translator:
             "notes": notes,
         },
         config.location,
+        method.test_normalisation,
     )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import resource
 from pathlib import Path
@@ -9,12 +10,14 @@ import torch
 from PIL import Image
 from torch import nn
 
+from generators.methods import METHODS
 from generators.networks import init_weights
 from generators.networks.resnet import ResNetGenerator
 from generators.networks.unet import UNet
 from generators.presets import new_run
 from generators.sample import Inference, ReferenceOptions, generate
 from generators.sample.reference_checkpoints import load_reference, read_options
+from generators.sample.translator import open_translator
 from generators.toy_facades import write_toy_facades
 from generators.training_loop import train
 from studies.errors import UserError
@@ -266,6 +269,17 @@ def test_running_statistics_are_used_only_if_asked_for(inputs: str, tmp_path: Pa
     )
     assert not same(batch, running)
     assert manifest(running)["inference"]["normalisation"] == "running"
+
+
+def test_what_batch_norm_uses_is_the_methods_choice_unless_asked_otherwise(run: Path) -> None:
+    translator = open_translator(run, Inference())
+    assert translator.settled(Inference()).normalisation == "batch"
+    assert translator.settled(Inference(normalisation="running")).normalisation == "running"
+    assert METHODS["perceptual"].test_normalisation == "running"
+    assert (
+        dataclasses.replace(translator, normalisation="running").settled(Inference()).normalisation
+        == "running"
+    )
 
 
 def test_generating_leaves_the_global_random_state_alone(inputs: str, tmp_path: Path) -> None:
