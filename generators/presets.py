@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from generators.config import DataSettings, RunConfig, TrainingSettings, override
 from generators.data import is_known, settle_direction
+from generators.data.locations import check_one_meaning
 from generators.methods.cyclegan import CycleGANSettings
 from generators.methods.perceptual import PerceptualSettings
 from generators.methods.pix2pix import Pix2PixSettings
@@ -53,6 +54,7 @@ def new_run(preset: str, location: str, assignments: Sequence[str] = ()) -> RunC
             which side holds its label maps where the preset asks for labels to photos.
     """
     config = override(load_preset(preset), assignments)
+    check_one_meaning(location)
     place = location if is_known(location) else str(Path(location).absolute())
     settings = config.settings
     if isinstance(settings, PerceptualSettings) and settings.style_image:

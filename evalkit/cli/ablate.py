@@ -34,9 +34,8 @@ SETTLED = {"loss": "--losses", "seed": "--seeds"}
 )
 @click.option(
     "--losses",
-    default="l1,gan,cgan,l1_gan,l1_cgan",
-    show_default=True,
-    help="Values of the method's setting `loss`, separated by commas.",
+    default="",
+    help="Values of the method's setting `loss`, separated by commas. Default: all that the method has.",
 )
 @click.option(
     "--seeds", type=int, default=3, show_default=True, help="Training runs per loss: seeds 0, 1, ..."
@@ -52,6 +51,7 @@ def ablate(
 ) -> None:
     """Train every loss with every seed, translate the held-out inputs, and write a folder with a page to look through."""
     from generators.ablation import ablate as run_ablation
+    from generators.ablation import loss_choices
     from generators.presets import new_run
 
     for assignment in assignments:
@@ -61,7 +61,7 @@ def ablate(
                 f"--set {assignment}: differs between the runs of an ablation; use {SETTLED[key]}."
             )
     config = new_run(preset, data, assignments)
-    names = [loss.strip() for loss in losses.split(",") if loss.strip()]
+    names = [loss.strip() for loss in losses.split(",") if loss.strip()] or list(loss_choices(config))
     if dry_run:
         _foretell(config, names, seeds, out)
         return

@@ -37,6 +37,12 @@ NORMS = ("batch", "instance", "none")
     help="Batch norm: statistics of the test batch (one image), or those gathered in training. Default: of the batch, as "
     "in the pix2pix paper; perceptual: of training.",
 )
+@click.option(
+    "--real",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Also write the real images of the same inputs, cut and sized alike: the other side of a study.",
+)
 @click.option("--backward", is_flag=True, help="Targets into sources (CycleGAN).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles dropout.")
 @click.option("--network", metavar="NAME", help="Reference checkpoint: unet_256, resnet_9blocks ... (netG).")
@@ -58,6 +64,7 @@ def generate(
     out: Path,
     dropout: bool,
     normalisation: Literal["batch", "running"] | None,
+    real: Path | None,
     backward: bool,
     seed: int,
     **reference: Any,
@@ -66,18 +73,36 @@ def generate(
     reference PyTorch code (its train_opt.txt is read if it lies beside; else the options below, or the weights,
     tell what network it is).
     """
-    from generators.sample import Inference, ReferenceOptions
+    from generators.sample import Inference, ReferenceOptions, write_reals
     from generators.sample import generate as generate_images
 
-    inference = Inference(dropout, normalisation, backward, seed)
+    inference, flags = Inference(dropout, normalisation, backward, seed), ReferenceOptions(**reference)
+    if real is not None:  # first: it finds out whether there are any
+        write_reals(run, inputs, real, inference, flags=flags)
+        say(f"{real}: the real images of the inputs")
+    if out.exists():
+        say(f"{out}: the images of this run that are there are made anew.")
     with progress_bar("Generating") as advance:
-        generate_images(run, inputs, out, inference, advance, flags=ReferenceOptions(**reference))
+        generate_images(run, inputs, out, inference, advance, flags=flags)
     manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     for note in manifest["notes"]:
         say(f"  {note}")
-    shown = manifest["checkpoint"]["images_shown"]
-    say(
-        f"{len(manifest['images'])} images by {manifest['generator']}"
-        + (f" after {shown:,} training images (the last checkpoint)." if shown is not None else ".")
-    )
+    say(_summary(manifest, out))
     click.echo(out)
+
+
+def _summary(manifest: dict[str, Any], out: Path) -> str:
+    """What was made of what, in one line."""
+    from PIL import Image
+
+    images, shown = manifest["images"], manifest["checkpoint"]["images_shown"]
+    with Image.open(out / images[0]["file"]) as first:
+        size = f"{first.width} x {first.height} px"
+    parts = [f"{len(images)} images of {size} by {manifest['generator']}"]
+    if manifest["inference"]["backward"]:
+        parts.append("translated backward")
+    if shown is not None:
+        parts.append(f"after {shown:,} training images (the last checkpoint)")
+    if manifest["held_out"]:
+        parts.append("of the inputs held out of training")
+    return ", ".join(parts) + "."

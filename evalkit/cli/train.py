@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PEER_WAIT_S = 3.0
 _MOST_LOSSES = 4
+_LINE_EVERY_S = 60.0
 
 
 def _show_presets(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -98,7 +99,8 @@ def train(
 ) -> None:
     """Train a generator: `--preset NAME --data PATH --out FOLDER` begins, the same again or FOLDER alone goes on.
 
-    In the folder of a run, `--set total_images=N` makes it longer.
+    In the folder of a run, `--set total_images=N` makes it longer (not where the learning rate falls
+    to zero).
     """
     from generators.training_loop import Hardware, check_hardware, inside_torchrun
 
@@ -211,19 +213,20 @@ def _show_estimate(config: "RunConfig", hardware: "Hardware") -> None:
 
 @contextmanager
 def training_bar(label: str) -> Iterator[Callable[["Progress"], None]]:
-    """A bar on stderr with images per second, time left and losses; without a terminal, a line at each quarter."""
+    """A bar on stderr with images per second, time left and losses; without a terminal, a line at each quarter and each minute."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(label, total=None, told="starting")
-        quarters = 0
+        quarters, said = 0, time.monotonic()
 
         def show(progress: "Progress") -> None:
-            nonlocal quarters
+            nonlocal quarters, said
             told = _told(progress)
             bars.update(task, completed=progress.images_shown, total=progress.total_images, told=told)
             before, quarters = quarters, 4 * progress.images_shown // progress.total_images
-            if bars.disable and quarters > before:
+            if bars.disable and (quarters > before or time.monotonic() - said > _LINE_EVERY_S):
+                said = time.monotonic()
                 say(f"  {label}: {told}")
 
         yield show

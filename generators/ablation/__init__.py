@@ -2,7 +2,7 @@
 
 from generators.ablation.estimate import estimate_ablation
 from generators.ablation.page import duration
-from generators.ablation.record import AblationRecord, RunKey, read_ablation, settle_record
+from generators.ablation.record import AblationRecord, RunKey, loss_choices, read_ablation, settle_record
 from generators.ablation.running import AblationProgress, ablate
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ablate",
     "duration",
     "estimate_ablation",
+    "loss_choices",
     "read_ablation",
     "settle_record",
 ]

@@ -10,9 +10,10 @@ from PIL import Image
 
 from generators.ablation.record import FILE, HELD_OUT
 from generators.config import RunConfig
-from generators.data import TASKS, Dataset, Example, ImageRef, Task, open_dataset, open_inputs
+from generators.data import TASKS, Dataset, Example, ImageRef, open_dataset, open_inputs
 from generators.data.pixels import read_pixels
 from generators.runs import disk_errors, replace_durably
+from generators.sample import real_picture
 from generators.sample.folder import whole_folder
 from studies.errors import UserError
 from studies.imagesets import write_manifest
@@ -33,7 +34,7 @@ def write_held_out(config: RunConfig, folder: Path) -> None:
     inputs = open_inputs(config.location, config.data, trained_on=config.location)
     _write_set(folder / "inputs", inputs, lambda one: task.source_picture(task.source(one)), config, dataset)
     reals = _with_target(dataset.test, config)
-    _write_set(folder / "real", reals, lambda one: _real(task, one), config, dataset)
+    _write_set(folder / "real", reals, lambda one: real_picture(task, one), config, dataset)
     maps = [(one, ref) for one in inputs if (ref := _label_map(one)) is not None]
     if dataset.class_colours and maps:
         side = config.data.display_size_px or config.data.test_size_px or config.data.crop_size_px
@@ -75,13 +76,6 @@ def _write_set(
             _write_json(folder / "classes.json", _classes(dataset))
         settings = {"location": config.location, "layout": dataset.layout, "split": dataset.split}
         write_manifest(folder, generator=f"held-out {out.name}", settings=settings, seed=None)
-
-
-def _real(task: Task, example: Example) -> Image.Image:
-    """The real target; its own source goes with it where both are made from one photo."""
-    target = task.target(example)
-    source = task.source(example) if task.one_sided else target
-    return task.picture(source, target, real=True)
 
 
 def _with_target(examples: Sequence[Example], config: RunConfig) -> list[Example]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from generators.data.base import Dataset, Example, ImageRef, Task
-    from generators.data.datasets import open_dataset, open_inputs, settle_direction
+    from generators.data.datasets import open_dataset, open_inputs, same_place, settle_direction
     from generators.data.locations import is_known
     from generators.data.tasks import TASKS
     from generators.data.training_set import TrainingSet
@@ -20,6 +20,7 @@ __all__ = [
     "is_known",
     "open_dataset",
     "open_inputs",
+    "same_place",
     "settle_direction",
 ]
 
@@ -33,6 +34,7 @@ _HOMES = {
     "is_known": "locations",
     "open_dataset": "datasets",
     "open_inputs": "datasets",
+    "same_place": "datasets",
     "settle_direction": "datasets",
 }
 

@@ -10,7 +10,7 @@ from generators.config import DataSettings
 from generators.data import layouts
 from generators.data.base import Dataset, Example
 from generators.data.layouts import WHOLE, Found
-from generators.data.locations import data_folder, is_known, locate
+from generators.data.locations import check_one_meaning, data_folder, is_known, locate
 from generators.data.tasks import TASKS
 from studies.errors import UserError
 from studies.imagesets import open_image_set
@@ -94,18 +94,19 @@ def open_inputs(
 
 
 def _inputs(location: str, settings: DataSettings, trained_on: str) -> Sequence[Example]:
+    check_one_meaning(location)
     known = is_known(location)
     given = location.strip() and not known
     folder = Path(location).expanduser() if given else locate(location, settings)
     found = _find(folder, settings) if folder.is_dir() else None
     if found is not None and TASKS[settings.task].one_sided:
         found = _one_sided(found, settings)
-    if found is None and trained_on and _same_place(location, trained_on):
+    if found is None and trained_on and same_place(location, trained_on):
         return open_dataset(location, settings).test
     if found is None:
         return layouts.whole(layouts.named(folder) if known else open_image_set(location, Path()).images)
     if WHOLE in found.phases and (
-        folder.name in layouts.PHASES or (trained_on and not _same_place(location, trained_on))
+        folder.name in layouts.PHASES or (trained_on and not same_place(location, trained_on))
     ):
         return found.phases[WHOLE]  # no split of its own, and nothing of it was trained on
     if _is_photos(found):
@@ -113,7 +114,7 @@ def _inputs(location: str, settings: DataSettings, trained_on: str) -> Sequence[
     return open_dataset(location, settings).test
 
 
-def _same_place(one: str, other: str) -> bool:
+def same_place(one: str, other: str) -> bool:
     """A dataset known by name is also the folder in which it lies."""
     places = [data_folder() / name if is_known(name) else Path(name).expanduser() for name in (one, other)]
     return places[0].resolve() == places[1].resolve()

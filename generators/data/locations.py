@@ -135,6 +135,19 @@ def is_known(location: str) -> bool:
     return (location in ARCHIVES or toy_size(location) is not None) and not Path(location).is_dir()
 
 
+def check_one_meaning(location: str) -> None:
+    """Refuse a word that is both a folder here and a dataset's name.
+
+    Raises:
+        UserError: Says how to write either.
+    """
+    if (location in ARCHIVES or toy_size(location) is not None) and Path(location).is_dir():
+        raise UserError(
+            f"{location}: a folder here, and a dataset that `evalkit data list` shows. Write ./{location} for the folder, "
+            f"or {data_folder() / location} for the dataset."
+        )
+
+
 def toy_size(name: str, default_px: int = SIZES_PX[0]) -> int | None:
     """The size that a name of the toy facades asks for; None if it is no such name."""
     toy = _TOY_NAME.fullmatch(name)

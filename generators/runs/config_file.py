@@ -53,10 +53,12 @@ def check_config(folder: Path, config: RunConfig) -> None:
     """Hold `config` against the run that the folder may hold; before the first checkpoint there is nothing to hold.
 
     Raises:
-        UserError: The folder's run was started with other settings (they are shown), or has lost its config.json.
+        UserError: The folder's run was started with other settings (they are shown), or has lost its config.json; or
+            the folder holds something else.
     """
     path = folder / FILE
     if not any((folder / "checkpoints").glob("*.pt")):
+        _refuse_strangers(folder)
         return
     if not path.exists():
         raise UserError(f"{folder}: has checkpoints but no {FILE}. Bring it back, or choose another --out.")
@@ -118,6 +120,17 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         flat |= value if key in _SECTIONS and isinstance(value, dict) else {key: value}
     return flat
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """What is no beginning of a run must not be mixed with one."""
+    if (folder / FILE).is_file() or not folder.is_dir():
+        return
+    strangers = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    if strangers:
+        raise UserError(
+            f"{folder}: holds {strangers[0]!r} and is no training run. Name an empty folder, or a new one."
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

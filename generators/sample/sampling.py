@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generators.data import Example, open_inputs
+from generators.data import Example, open_inputs, same_place
 from generators.sample.folder import check_free, check_outside, whole_folder
 from generators.sample.inference import Inference, pick_device, seed_of, set_modes
 from generators.sample.pipeline import overlapped
@@ -82,6 +82,7 @@ def _generate(
                 **translator.facts,
                 "inference": inference.record(device),
                 "inputs": inputs,
+                "held_out": same_place(inputs, translator.trained_on),
                 "versions": {name: version(name) for name in ("evalkit", "torch")},
             },
         )

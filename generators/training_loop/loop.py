@@ -134,6 +134,7 @@ def _resume(
     checkpoint = last_whole_checkpoint(folder)
     if checkpoint is not None:
         session.load(checkpoint.state, checkpoint.path)
+        listeners.say(f"Going on at {session.images_shown:,} images.")
         for path in checkpoint.damaged:
             listeners.say(f"{path}: damaged and put aside; going on from {checkpoint.path.name}.")
     fabric.barrier()  # all have read before the first one tidies up

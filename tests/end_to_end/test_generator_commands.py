@@ -86,8 +86,42 @@ def test_a_run_of_the_ablation_generates_on_its_own(here: Path, capsys: pytest.C
         "3",
     )
     assert (code, out) == (0, "mine\n")
-    assert err.endswith("12 images by pix2pix l1 after 4 training images (the last checkpoint).\n")
+    assert err.endswith(
+        "12 images of 32 x 32 px by pix2pix l1, after 4 training images (the last checkpoint).\n"
+    )
     assert len(open_image_set("mine", Path()).images) == 12
+
+
+def test_the_real_images_of_the_inputs_come_along_if_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = "ablation/runs/l1/seed0"
+    code, out, err = typed(capsys, "generate", run, "--inputs", "toy", "--out", "fake", "--real", "real")
+    assert (code, out) == (0, "fake\n")
+    assert "12 images of 32 x 32 px by pix2pix l1" in err
+    assert "of the inputs held out of training" in err
+    made, held_out = (sorted((here / name).glob("*.png")) for name in ("real", "ablation/real"))
+    assert [path.name for path in made] == [path.name for path in sorted((here / "fake").glob("*.png"))]
+    assert [path.read_bytes() for path in made] == [path.read_bytes() for path in held_out]
+    labels = ("--inputs", "toy/test/labels", "--out", "other", "--real", "reals")
+    code, _, err = typed(capsys, "generate", run, *labels)
+    assert code == 1
+    assert "12 of 12 inputs have no real image of their own there, e.g. facade_0004. Leave out --real" in err
+    assert not (here / "other").exists()
+
+
+def test_a_word_that_is_both_a_folder_and_a_dataset_is_not_guessed(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "facades").mkdir()
+    for command in (
+        ("train", "--preset", "pix2pix_facades", "--data", "facades", "--out", "run"),
+        ("generate", "ablation/runs/l1/seed0", "--inputs", "facades", "--out", "images"),
+    ):
+        code, _, err = typed(capsys, *command)
+        assert code == 1
+        assert "facades: a folder here, and a dataset" in err
+        assert "Write ./facades for the folder, or " in err
 
 
 def test_a_reference_checkpoint_generates_and_says_what_was_inferred(

@@ -13,6 +13,7 @@ import torch
 from generators.config import RunConfig, override
 from generators.methods.pix2pix import Pix2PixSettings
 from generators.runs import (
+    check_config,
     check_same_network,
     checkpoint_paths,
     extend,
@@ -98,6 +99,12 @@ def test_a_folder_with_checkpoints_and_no_config_is_not_taken_over(config: RunCo
         settle_config(tmp_path, config)
 
 
+def test_a_folder_of_something_else_is_not_trained_into(config: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("precious")
+    with pytest.raises(UserError, match=r"holds 'notes\.txt' and is no training run"):
+        check_config(tmp_path, config)
+
+
 def test_the_last_two_checkpoints_stay(tmp_path: Path) -> None:
     for images in (5, 10, 15):
         write_checkpoint(tmp_path, images, STATE)
@@ -179,8 +186,9 @@ def test_training_goes_on_from_the_checkpoint_before_a_damaged_one_and_says_so(t
     told: list[str] = []
     finished = toy_train(toy_config(), tmp_path, tell=told.append)
     assert (finished.resumed_at, finished.images_shown) == (16, 24)
-    assert len(told) == 1
-    assert told[0].endswith("000000024.pt: damaged and put aside; going on from 000000016.pt.")
+    assert told[0] == "Going on at 16 images."
+    assert told[1].endswith("000000024.pt: damaged and put aside; going on from 000000016.pt.")
+    assert len(told) == 2
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["000000016.pt", "000000024.pt", "000000024.pt.damaged"]
 
