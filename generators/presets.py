@@ -14,6 +14,7 @@ from generators.data import is_known, settle_direction
 from generators.data.locations import check_one_meaning
 from generators.methods.cyclegan import CycleGANSettings
 from generators.methods.perceptual import PerceptualSettings
+from generators.methods.perceptual_objective import read_style
 from generators.methods.pix2pix import Pix2PixSettings
 from studies.errors import UserError, did_you_mean
 
@@ -50,8 +51,8 @@ def new_run(preset: str, location: str, assignments: Sequence[str] = ()) -> RunC
         assignments: `key=value`, as for `--set`.
 
     Raises:
-        UserError: An unknown preset or key, a value that is not allowed, no such dataset, or one that does not tell
-            which side holds its label maps where the preset asks for labels to photos.
+        UserError: An unknown preset or key, a value that is not allowed, no such dataset, one that does not tell which
+            side holds its label maps where the preset asks for labels to photos, or no such style image.
     """
     config = override(load_preset(preset), assignments)
     check_one_meaning(location)
@@ -59,7 +60,9 @@ def new_run(preset: str, location: str, assignments: Sequence[str] = ()) -> RunC
     settings = config.settings
     if isinstance(settings, PerceptualSettings) and settings.style_image:
         # As the dataset's: a run goes on wherever its command is given.
-        settings = dataclasses.replace(settings, style_image=str(Path(settings.style_image).absolute()))
+        style = Path(settings.style_image).absolute()
+        read_style(style, settings.style_size_px)  # said now, not once VGG-16 has been fetched
+        settings = dataclasses.replace(settings, style_image=str(style))
     data = settle_direction(place, config.data)
     return dataclasses.replace(config, location=place, data=data, settings=settings)
 

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from PIL import Image
 
 from generators import config as config_module
 from generators.config import RunConfig, override, section_from_dict, to_dict
@@ -121,7 +122,11 @@ def test_an_unknown_preset_names_the_nearest():
 
 def test_a_style_image_is_found_from_any_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = new_run("perceptual_style", "photos", ["style_image=style.png", "task=photos"])
+    wanted = ["style_image=style.png", "task=photos"]
+    with pytest.raises(UserError, match=r"style_image: .*style\.png: no such file"):
+        new_run("perceptual_style", "photos", wanted)
+    Image.new("RGB", (8, 8)).save("style.png")
+    config = new_run("perceptual_style", "photos", wanted)
     assert config.settings.style_image == str(tmp_path / "style.png")
     assert new_run("perceptual_toy", "photos").settings.style_image == ""
 
