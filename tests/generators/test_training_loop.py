@@ -399,13 +399,14 @@ def test_the_learning_rate_falls_linearly_over_the_last_images() -> None:
 
 
 def test_training_leaves_pytorchs_switches_and_random_state_alone(tmp_path: Path) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
     toy_train(toy_config(), tmp_path)
     assert torch.equal(torch.rand(3), expected)
     assert not torch.are_deterministic_algorithms_enabled()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_an_estimate_times_real_steps_and_writes_nothing(
