@@ -65,7 +65,7 @@ def stepper(
     method = build(case)
     if side == "default":
         hardware = Hardware(accelerator="cuda" if case.device == "cuda" else "cpu")
-        training = TrainingSettings(precision=case.precision, learning_rate=learning_rate)  # type: ignore[arg-type]
+        training = TrainingSettings(precision=case.precision, learning_rate=learning_rate)  # type: ignore[arg-type]  # one of its words
         session = Session(open_fabric(hardware, training), method, training)
 
         def default_step(source: Tensor, target: Tensor) -> Numbers:
@@ -75,7 +75,7 @@ def stepper(
         return default_step
     method.to(case.device, torch.float64 if case.precision == "fp64" else torch.float32)
     loop = {"pix2pix": plain_pix2pix, "cyclegan": plain_cyclegan}[case.name]
-    step = loop(method, learning_rate)  # type: ignore[operator]
+    step = loop(method, learning_rate)  # type: ignore[operator]  # a function of plain_loops
 
     def plain_step(source: Tensor, target: Tensor) -> Numbers:
         dtype = next(method.parameters()).dtype

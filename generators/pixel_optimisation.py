@@ -65,11 +65,11 @@ def _optimise(
         loss = torch.stack(list(objective(image, content).values())).sum()
         # Losses are means over pixels. The search takes curvatures below 1e-10 for none, which those of a mean over a
         # large image are, and would creep: it minimises the sum.
-        (loss * image.numel()).backward()  # type: ignore[no-untyped-call]
+        (loss * image.numel()).backward()  # type: ignore[no-untyped-call]  # torch's, without types
         return loss
 
     for iteration in range(1, iterations + 1):
-        loss: Tensor = search.step(evaluate)  # type: ignore[no-untyped-call]
+        loss: Tensor = search.step(evaluate)  # type: ignore[no-untyped-call]  # torch's, without types
         with torch.no_grad():
             image.clamp_(-1, 1)
         if told is not None:

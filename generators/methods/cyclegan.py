@@ -143,7 +143,7 @@ class CycleGAN(Method):
         """Sources to targets, or targets to sources."""
         generator = self.generators["source" if backward else "target"]
         with undisturbed(generator):
-            return generator(images)  # type: ignore[no-any-return]
+            return generator(images)  # type: ignore[no-any-return]  # torch types calls of modules as Any
 
     def _generator_terms(self, name: str, real: dict[str, Tensor], fake: Tensor) -> Losses:
         """Of the generator that makes images of this domain, `fake` being one."""

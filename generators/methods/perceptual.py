@@ -72,4 +72,4 @@ class Perceptual(Method):
         if backward:
             raise ValueError("perceptual: trained in one direction only")
         with undisturbed(self.generator):
-            return self.generator(images)  # type: ignore[no-any-return]
+            return self.generator(images)  # type: ignore[no-any-return]  # torch types calls of modules as Any

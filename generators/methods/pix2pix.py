@@ -104,7 +104,7 @@ class Pix2Pix(Method):
         if backward:
             raise ValueError("pix2pix: trained in one direction only")
         with undisturbed(self.generator):
-            return self.generator(images)  # type: ignore[no-any-return]
+            return self.generator(images)  # type: ignore[no-any-return]  # torch types calls of modules as Any
 
     def _evidence(self, source: Tensor, image: Tensor) -> Tensor:
         """What the discriminator sees."""

@@ -165,7 +165,7 @@ def run_in_processes(hardware: Hardware, command: Sequence[str], node_rank: int 
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the process that failed has said why
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // hardware.devices)))
     try:
-        run(parse_args([*counts, *meeting, "-m", *command]))  # type: ignore[no-untyped-call]
+        run(parse_args([*counts, *meeting, "-m", *command]))  # type: ignore[no-untyped-call]  # torch's, without types
     except (ChildFailedError, SignalException, KeyboardInterrupt):
         return 1
     return 0
