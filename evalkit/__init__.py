@@ -9,13 +9,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evalkit.analyses import analyze as analyze_study
     from evalkit.analyses.fool_rate import fool_rate
+    from evalkit.metrics.functions import fid, kid, lpips, psnr, score_images, ssim
     from evalkit.report import write_report
 
-__all__ = ["analyze_study", "fool_rate", "write_report"]
+__all__ = [
+    "analyze_study",
+    "fid",
+    "fool_rate",
+    "kid",
+    "lpips",
+    "psnr",
+    "score_images",
+    "ssim",
+    "write_report",
+]
 
 _HOMES = {
     "analyze_study": ("evalkit.analyses", "analyze"),
     "fool_rate": ("evalkit.analyses.fool_rate", "fool_rate"),
+    **{
+        name: ("evalkit.metrics.functions", name)
+        for name in ("fid", "kid", "lpips", "psnr", "score_images", "ssim")
+    },
     "write_report": ("evalkit.report", "write_report"),
 }
 

@@ -4,12 +4,22 @@ Knows nothing of tables, studies or plots, so that statistics can return results
 """
 
 import dataclasses
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+RANDOM = "random, seed "
+"""How `Score.settings` begin to name weights that were drawn instead of trained."""
+RANDOM_MARK = "random features, not comparable"
+"""Said wherever a number stands that was made with them."""
+YARDSTICKS = ("reals", "labels")
+"""Digests of the image sets that a score holds the fakes against."""
+REAL_FILES, FAKE_FILES = "files of the reals", "files of the fakes"
+"""Digests of the same sets by their files instead of their pixels, where the images are those of a study."""
 
 DATA_WORDS: Mapping[str, str] = {"live": "", "pilot": "PILOT", "simulated": "SIMULATED", "preview": "PREVIEW"}
 """The word that stands in every title, figure and row made from this kind of data; none for live data."""
@@ -123,9 +133,43 @@ class HypothesisTest(Result):
 class Score(Result):
     """A metric computed on images (FID, LPIPS ...), per condition and run."""
 
+    interval: Interval | None = None
+    """Over images, where the metric has one."""
+    standard_error: float | None = None
+    """On the scale of `value`."""
     higher_is_better: bool
     source: str
     """Paper and implementation that define it."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """All that the value depends on besides the images: SHA-256 of weights, precision, resize ..."""
+
+    @property
+    def mark(self) -> str:
+        """What must stand wherever the number stands; empty where nothing must."""
+        return RANDOM_MARK if any(RANDOM in value for value in self.settings.values()) else ""
+
+    def difference(self, other: "Score") -> str:
+        """What keeps two scores from being compared, in words; empty if nothing does.
+
+        They differ by design in condition, run and fakes. Everything in `settings` counts (weights, precision, resize,
+        version of the recipe), and so do the reals and the label maps that they were held against.
+        """
+        if self.key != other.key:
+            return f"quantity: {self.key} and {other.key}"
+        for name in dict.fromkeys([*self.settings, *other.settings]):
+            told = [score.settings.get(name, "not said") for score in (self, other)]
+            if told[0] != told[1]:
+                return f"{name}: {_shortened(told[0])} and {_shortened(told[1])}"
+        for name in YARDSTICKS:
+            digests = [score.provenance.digests.get(name, "") for score in (self, other)]
+            if all(digests) and digests[0] != digests[1]:
+                return f"{name}: SHA-256 {_shortened(digests[0])} and {_shortened(digests[1])}"
+        return ""
+
+
+def _shortened(text: str) -> str:
+    """A digest by its first digits; other words whole."""
+    return f"{text[:16]}..." if len(text) == 64 and set(text) <= set("0123456789abcdef") else text
 
 
 KINDS: Mapping[str, type[Result]] = {"estimate": Estimate, "hypothesis_test": HypothesisTest, "score": Score}
@@ -143,12 +187,61 @@ def write_results(path: Path, results: Iterable[Result]) -> int:
     count = 0
     with partial.open("w", encoding="utf-8") as stream:
         for result in results:
-            stream.write(_encode(result) + "\n")
+            stream.write(encode_record(result) + "\n")
             count += 1
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(path)
     return count
+
+
+def append_results(path: Path, results: Iterable[Result]) -> int:
+    """Add records at the end of the jsonl file `path`, all or none; on disk when this returns.
+
+    A last line without its newline is what a killed writer left behind; it is cut off first, so that it does not run
+    into the first new record. Two processes that append to one file wait for each other.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        ValueError: A value is NaN or infinite; use None and a note. The file is as it was.
+    """
+    lines = [encode_record(result) + "\n" for result in results]
+    if not lines:
+        return 0
+    is_new = not path.exists()
+    with path.open("ab+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)  # ends with the process, however it ends
+        stream.truncate(_length_of_whole_lines(stream))
+        stream.write("".join(lines).encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+    if is_new:
+        _sync_folder(path.parent)
+    return len(lines)
+
+
+def _length_of_whole_lines(stream: BinaryIO) -> int:
+    """Bytes up to and with the last newline."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - 4096)
+        stream.seek(start)
+        newline = stream.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file's name lives in its folder, which has to reach the disk too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_results(path: Path) -> list[Result]:
@@ -163,7 +256,7 @@ def read_results(path: Path) -> list[Result]:
     found: dict[tuple[Any, ...], Result] = {}
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
-            result = _decode(json.loads(line))
+            result = decode_record(line)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path}, line {number}: not a record that this version understands: {error}"
@@ -175,11 +268,14 @@ def read_results(path: Path) -> list[Result]:
 
 def _identity(result: Result) -> tuple[Any, ...]:
     digests = tuple(sorted(result.provenance.digests.items()))
+    if isinstance(result, Score):
+        digests += tuple(sorted(result.settings.items()))
     about = (result.key, result.condition, result.versus, result.run, result.image, result.detail)
     return (type(result), *about, digests)
 
 
-def _encode(result: Result) -> str:
+def encode_record(result: Result) -> str:
+    """One line of JSON, without its newline. Raises ValueError if a value is NaN or infinite."""
     fields = {entry.name: getattr(result, entry.name) for entry in dataclasses.fields(result)}
     return json.dumps(
         {"kind": _NAMES[type(result)], **fields}, default=_plain, allow_nan=False, ensure_ascii=False
@@ -194,7 +290,9 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a record")
 
 
-def _decode(tree: dict[str, Any]) -> Result:
+def decode_record(line: str) -> Result:
+    """The record that `encode_record` wrote. Raises ValueError, TypeError or KeyError on anything else."""
+    tree = json.loads(line)
     kind = KINDS[tree.pop("kind")]
     if tree.get("interval") is not None:
         tree["interval"] = Interval(**tree["interval"])

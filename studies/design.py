@@ -72,7 +72,15 @@ class Metrics(_Section):
     """Scores to compute on the same images; outside the freeze."""
 
     names: tuple[str, ...] = ()
-    """Keys of the metrics to compute; none are built yet."""
+    """Metrics, or single quantities of theirs (docs/metrics.md); none named = all that can be computed."""
+    labels: str | None = None
+    """Label maps of the inputs, which FCN-scores need; a folder relative to study.toml."""
+    classes: str | None = None
+    """What the values of the label maps mean: a classes.json, relative to study.toml, or "cityscapes"; absent = the
+    classes.json that lies with the labels."""
+    segmenter: str | None = None
+    """Who finds the classes in the images, for FCN-scores: a folder of `evalkit segmenter train`, relative to
+    study.toml; "palette" where the images are label maps in colour; "ids" where they are label maps."""
 
 
 class Exclusions(_Section):

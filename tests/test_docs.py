@@ -8,6 +8,7 @@ import pytest
 
 from evalkit.analyses import ANALYSES
 from evalkit.cli import COMMANDS, STUDY_COMMANDS
+from evalkit.metrics import METRICS
 from generators.data import TASKS
 from generators.methods import METHODS
 from generators.presets import ABOUT
@@ -54,6 +55,21 @@ def test_methods_their_losses_and_tasks_are_named_in_the_page_on_generators() ->
     assert {*METHODS, *TASKS, *(name for names in losses for name in names)} <= named
 
 
+def test_every_metric_and_its_quantities_stand_in_their_page_with_the_direction_that_is_better() -> None:
+    text = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
+    told = {
+        key: better
+        for _, keys, better, *_ in (row for row in rows if len(row) == 4)
+        for key in re.findall(r"`(\w+)`", keys)
+    }
+    for name, metric in METRICS.items():
+        assert f"| `{name}` |" in text, name
+        for quantity in metric.quantities:
+            direction = "higher" if quantity.higher_is_better else "lower"
+            assert told[quantity.key].strip().startswith(direction), quantity.key
+
+
 def test_every_path_in_the_documentation_exists() -> None:
     for page in (
         "README.md",
@@ -61,6 +77,7 @@ def test_every_path_in_the_documentation_exists() -> None:
         "docs/architecture.md",
         "docs/statistics.md",
         "docs/generators.md",
+        "docs/metrics.md",
         "benchmarks/README.md",
     ):
         for name in words(page):

@@ -70,6 +70,9 @@ COMMANDS = {
     "study": ("evalkit.cli:study", "Make, run and export a study."),
     "analyze": ("evalkit.cli.numbers:analyze", "Estimate what the study planned; writes estimates.jsonl."),
     "report": ("evalkit.cli.numbers:report", "Write report.html and its tables."),
+    "metrics": ("evalkit.cli.metrics:metrics", "Score image sets: FID, KID, LPIPS, FCN-scores and more."),
+    "segmenter": ("evalkit.cli.segmenter:segmenter", "Train and verify the network behind FCN-scores."),
+    "weights": ("evalkit.cli.weights:weights", "Which pretrained files are here, and how to bring them."),
     "demo": ("evalkit.cli.demo:demo", "A whole study on made-up images, from nothing to a report."),
 }
 

@@ -1,4 +1,4 @@
-"""`evalkit demo`: a loss ablation and its study on made-up images, from nothing to a report and a running study."""
+"""`evalkit demo`: a loss ablation, its metrics and its study on made-up images, from nothing to a report and a running study."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import click
 from evalkit.cli.messages import say
 from evalkit.cli.numbers import run_report
 from evalkit.cli.study_build import build_study
-from evalkit.cli.study_init import create_study, images_of_ablation
+from evalkit.cli.study_init import create_study, images_of_ablation, labels_of_ablation
 from evalkit.cli.study_serve import serve_study
 from evalkit.cli.study_simulate import run_simulation
 from studies.errors import UserError
@@ -46,9 +46,9 @@ def demo(folder: Path, participants: int, images_per_loss: int, port: int, serve
     """Train four losses on made-up facades, run a whole study with simulated participants, leave it running for you."""
     _make_room(folder)
     study, ablation = folder / "toy-facades", folder / "ablation"
-    say(f"1/5  Training {len(LOSSES)} small generators on made-up facades, one per loss")
+    say(f"1/6  Training {len(LOSSES)} small generators on made-up facades, one per loss")
     _train(folder / "facades", ablation, images_per_loss)
-    say("2/5  Setting up the study")
+    say("2/6  Setting up the study")
     real, fakes, target = images_of_ablation(ablation)
     create_study(
         study,
@@ -57,14 +57,22 @@ def demo(folder: Path, participants: int, images_per_loss: int, port: int, serve
         fakes,
         {"approval": "none: a demonstration", "contact": "nobody: a demonstration"},
         SEED,
-        [*target, f"study.participants_per_condition={participants}", "display.pixel_scale=4"],
+        [
+            *target,
+            *labels_of_ablation(ablation, study),
+            "metrics.segmenter=../segmenter",
+            f"study.participants_per_condition={participants}",
+            "display.pixel_scale=4",
+        ],
     )
-    say("3/5  Building the stimuli")
+    say("3/6  Building the stimuli")
     build_study(study)
+    say("4/6  Metrics on the same images, FCN-scores by a small segmenter trained on real facades")
+    _score(folder, study)
     people = len(LOSSES) * participants
-    say(f"4/5  {people} simulated participants take part over HTTP (they judge pixels; they are not people)")
+    say(f"5/6  {people} simulated participants take part over HTTP (they judge pixels; they are not people)")
     run_simulation(study, None, "seeing", (), SEED, replace=False)
-    say("5/5  Estimates and report")
+    say("6/6  Estimates and report")
     report = run_report(study, "simulated")
     say("")
     say(f"The ablation: {(ablation / 'index.html').resolve()}")
@@ -107,6 +115,45 @@ def _train(facades: Path, ablation: Path, images: int) -> None:
             ablation,
             show,
         )
+
+
+def _score(folder: Path, study: Path) -> None:
+    """Train the segmenter, then score: with pretrained weights as far as they are here, else with drawn ones, so marked."""
+    from evalkit.cli.metrics import compute
+    from evalkit.cli.metrics_inputs import Asked, open_task
+    from evalkit.cli.train import training_bar
+    from generators.segmenter.toy import train_toy_segmenter
+
+    with training_bar("segmenter") as show:
+        train_toy_segmenter(folder / "facades", folder / "segmenter", show, size_px=SIZE_PX)
+    for keys, seed in quantities_by_weights():
+        asked = Asked(
+            (str(study),),
+            ",".join(keys),
+            random_weights=seed,
+            cache=folder / "metrics.sqlite",
+            accelerator="cpu",
+        )
+        if seed is not None:
+            say(
+                f"     Pretrained weights are not here (`evalkit weights`): drawn ones for {', '.join(keys)}, so marked."
+            )
+        compute(open_task(asked), asked)
+
+
+def quantities_by_weights() -> list[tuple[list[str], int | None]]:
+    """What can be computed honestly, then what needs weights that are not here, with the seed of those to be drawn."""
+    from evalkit.metrics import METRICS
+    from evalkit.metrics.scoring import chosen
+    from evalkit.metrics.weights import is_there
+
+    honest: list[str] = []
+    drawn: list[str] = []
+    for name, keys in chosen(tuple(METRICS)).items():
+        for key in keys:
+            here = all(is_there(weights) for weights in METRICS[name].weights((key,)))
+            (honest if here else drawn).append(key)
+    return [(honest, None), *([(drawn, SEED)] if drawn else [])]
 
 
 def _serve_preview(study: Path, port: int) -> None:

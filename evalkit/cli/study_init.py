@@ -1,5 +1,6 @@
 """`evalkit study init`: folders of images -> a study folder with a commented study.toml."""
 
+import json
 import os
 import re
 import secrets
@@ -78,7 +79,7 @@ def init(
                 "--from brings the real images and the fakes: leave out --real and --fake."
             )
         real, fakes, target = images_of_ablation(ablation)
-        settings = (*target, *settings)
+        settings = (*target, *labels_of_ablation(ablation, folder), *settings)
     if not real:
         raise click.UsageError("Missing option '--real'. Or give a finished ablation with --from.")
     if not fakes:
@@ -103,6 +104,16 @@ def images_of_ablation(folder: Path) -> tuple[str, tuple[str, ...], tuple[str, .
     record.check_finished()
     fakes = tuple(f"{run.loss}={record.images(run)}" for run in record.runs)
     return str(record.real), fakes, ("analysis.target=this loss",) if len(record.seeds) > 1 else ()
+
+
+def labels_of_ablation(folder: Path, study: Path) -> tuple[str, ...]:
+    """--set for the label maps of its held-out inputs and their classes, as seen from the study's folder; none if it has none."""
+    paths = {"labels": folder / "labels", "classes": folder / "labels" / "classes.json"}
+    return tuple(
+        f"metrics.{key}={json.dumps(_relative(str(path), study), ensure_ascii=False)}"
+        for key, path in paths.items()
+        if path.exists()
+    )
 
 
 def create_study(

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evalkit.report.scores import FILE as SCORES
+from evalkit.report.scores import Scores, read_scores
 from evalkit.results import Estimate, Interval, Provenance, Result, data_mark, read_results
 from studies.design import Study, load_study
 from studies.errors import UserError
@@ -91,11 +93,19 @@ class Collected:
     amendments: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
     """What makes this report doubtful, such as settings changed since the analysis."""
+    scores: Scores = field(default_factory=Scores)
+    """Metrics on the same images."""
 
     @property
     def mark(self) -> str:
         """SIMULATED and the like; empty for people's live answers."""
         return data_mark(self.data, self.provenance.observer)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """SHA-256 of everything that the page's numbers were computed from."""
+        scores = {SCORES: self.scores.digest} if self.scores.digest else {}
+        return {**self.provenance.digests, **scores}
 
     @property
     def preset_changes(self) -> list[str]:
@@ -180,6 +190,7 @@ def collect(folder: Path, data: DataKind) -> Collected:
         frozen=_json(folder / "frozen.json"),
         amendments=_json_lines(folder / "amendments.jsonl"),
         warnings=_stale(study, provenance, manifest),
+        scores=read_scores(folder, study, bundle),
     )
 
 

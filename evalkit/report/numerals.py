@@ -1,5 +1,7 @@
 """How numbers are written in reports: one rule for each kind."""
 
+import math
+
 from evalkit.results import Estimate, Interval
 
 NOTHING = "–"
@@ -57,6 +59,19 @@ def plain(value: float | None) -> str:
     ('12', '12.5')
     """
     return NOTHING if value is None else f"{value:g}"
+
+
+def digits(value: float | None) -> str:
+    """A score with three significant digits, and all of its whole part.
+
+    >>> digits(0.012345), digits(39.0198), digits(1234.5), digits(-10.4), digits(0.0)
+    ('0.0123', '39.0', '1234', '−10.4', '0')
+    """
+    if value is None:
+        return NOTHING
+    places = 3 - 1 - math.floor(math.log10(abs(value))) if value else 0
+    text = f"{value:.{min(max(places, 0), 6)}f}"
+    return ("0" if float(text) == 0 else text).replace("-", "−")
 
 
 def milliseconds(value: float | None) -> str:

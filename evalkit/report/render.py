@@ -7,9 +7,11 @@ from typing import Any
 import jinja2
 
 from evalkit.report import words
+from evalkit.report.cells import Table
 from evalkit.report.collect import Collected, collect
 from evalkit.report.figures import DIFFERENCE, FOOL_RATE, Row, interval_plot, short
-from evalkit.report.tables import Table, all_tables
+from evalkit.report.metrics_table import metrics_pieces
+from evalkit.report.tables import all_tables
 from evalkit.report.thumbnails import ends
 from evalkit.results import Estimate, Interval
 from studies.records import DataKind
@@ -26,7 +28,7 @@ _TEMPLATES = jinja2.Environment(
 def write_report(study_folder: Path, data: DataKind) -> Path:
     """Write `<study_folder>/<data>/report.html` and `tables/*.csv`, `tables/*.md` beside it.
 
-    Reads estimates.jsonl, study.toml, the stimulus bundle and the freeze, nothing else, and puts no build time on
+    Reads estimates.jsonl, scores.jsonl, study.toml, the stimulus bundle and the freeze, nothing else, and puts no build time on
     the page: the same inputs give the same bytes. A study without finished sessions gets a report that says so.
 
     Returns:
@@ -58,6 +60,7 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
         participants=words.participants(collected),
         target=words.target(collected),
         tables=tables,
+        metrics_pieces=metrics_pieces(collected),
         figures=_figures(collected),
         ends=ends(collected),
         flow=_flow(collected),

@@ -1,11 +1,10 @@
-"""The report's tables: one description each, from which HTML, CSV and Markdown are made."""
+"""The report's tables of what people answered."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
+from evalkit.report.cells import Cell, Table, make_table, text_cell
 from evalkit.report.collect import Collected
+from evalkit.report.metrics_table import metrics_made_table, metrics_table
 from evalkit.report.numerals import (
     NOTHING,
     count,
@@ -19,62 +18,14 @@ from evalkit.report.numerals import (
 )
 from evalkit.results import Interval
 
-Scalar = str | float | int | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value as people read it and as programs do."""
-
-    text: str
-    raw: Mapping[str, Scalar]
-    """Column name -> value; an interval has two."""
-    words: bool = False
-    """Text that reads from the left, unlike numbers."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings and rows."""
-
-    name: str
-    """File stem under tables/."""
-    title: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...] = ()
-    mark: str = ""
-    """SIMULATED and the like; repeated in every row of every format."""
-    about: Mapping[str, str] = field(default_factory=dict)
-    """study, data, observer: the first columns of the CSV file."""
-
-    def as_csv(self) -> str:
-        """Raw values, full precision; empty where nothing could be estimated."""
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        names = [name for cell in self.rows[0] for name in cell.raw] if self.rows else []
-        writer.writerow([*self.about, *names])
-        for row in self.rows:
-            values = [value for cell in row for value in cell.raw.values()]
-            writer.writerow([*self.about.values(), *("" if value is None else value for value in values)])
-        return stream.getvalue()
-
-    def as_markdown(self) -> str:
-        """The table as the report shows it."""
-        headings = [*self.headings, "data"] if self.mark else [*self.headings]
-        lines = [f"# {self.mark + ': ' if self.mark else ''}{self.title}", ""]
-        lines += [_row(headings), _row(["---", *["---:"] * (len(headings) - 1)])]
-        for row in self.rows:
-            lines.append(_row([cell.text for cell in row] + ([self.mark] if self.mark else [])))
-        lines += ["", *(f"{note}\n" for note in self.notes)]
-        return "\n".join(lines).rstrip() + "\n"
-
 
 def all_tables(collected: Collected) -> dict[str, Table]:
     """Every table by its name."""
     made = [main_table, differences_table, flow_table, sensitivity_table, exposure_table, images_table]
     if collected.varied_settings:
         made.append(ablation_table)
+    if collected.scores.columns:
+        made += [metrics_table, metrics_made_table]
     return {table.name: table for table in (make(collected) for make in made)}
 
 
@@ -87,7 +38,7 @@ def main_table(collected: Collected) -> Table:
         boot = collected.records.get("fool_rate_worker_bootstrap", condition)
         rows.append(
             (
-                _text(condition, "condition"),
+                text_cell(condition, "condition"),
                 Cell(percent(get("fool_rate", condition)), {"fool_rate": get("fool_rate", condition)}),
                 _interval("fool_rate", collected.records.interval("fool_rate", condition)),
                 Cell(
@@ -125,7 +76,7 @@ def main_table(collected: Collected) -> Table:
             " workers only, as in the tradition of these studies; it leaves out how much images differ."
         ),
     )
-    return _table(collected, "main", "Labeled real % by algorithm", headings, rows, notes)
+    return make_table(collected, "main", "Labeled real % by algorithm", headings, rows, notes)
 
 
 def differences_table(collected: Collected) -> Table:
@@ -153,7 +104,7 @@ def differences_table(collected: Collected) -> Table:
         "trials",
     )
     notes = ("Each interval stands for its own contrast and is not adjusted for the number of contrasts.",)
-    return _table(
+    return make_table(
         collected, "differences", "Difference in labeled real %, first minus second", headings, rows, notes
     )
 
@@ -169,8 +120,8 @@ def ablation_table(collected: Collected) -> Table:
         rates = [found.value for found in runs if found.value is not None]
         rows.append(
             (
-                _text(condition, "condition"),
-                *(_text(str(values[condition]), key) for key, values in varied.items()),
+                text_cell(condition, "condition"),
+                *(text_cell(str(values[condition]), key) for key, values in varied.items()),
                 Cell(count(max(len(runs), 1)), {"training_runs": max(len(runs), 1)}),
                 Cell(
                     percent(collected.records.value("fool_rate", condition)),
@@ -196,7 +147,7 @@ def ablation_table(collected: Collected) -> Table:
             " Each training run: its own trials pooled, too few for an interval."
         ),
     )
-    return _table(collected, "ablation", "What was varied, and labeled real %", headings, rows, notes)
+    return make_table(collected, "ablation", "What was varied, and labeled real %", headings, rows, notes)
 
 
 def flow_table(collected: Collected) -> Table:
@@ -208,10 +159,10 @@ def flow_table(collected: Collected) -> Table:
         void = collected.records.details("trials_void", condition)
         rows.append(
             (
-                _text(condition, "condition"),
+                text_cell(condition, "condition"),
                 *(_count(collected, f"sessions_{key}", condition) for key in keys),
-                _text(_listed(reasons), "exclusion_reasons"),
-                _text(_listed(void), "void_reasons"),
+                text_cell(_listed(reasons), "exclusion_reasons"),
+                text_cell(_listed(void), "void_reasons"),
             )
         )
     headings = (
@@ -226,7 +177,7 @@ def flow_table(collected: Collected) -> Table:
         "why excluded",
         "void trials of the analysed, by reason",
     )
-    return _table(collected, "flow", "Sessions by algorithm", headings, rows)
+    return make_table(collected, "flow", "Sessions by algorithm", headings, rows)
 
 
 def sensitivity_table(collected: Collected) -> Table:
@@ -246,7 +197,7 @@ def sensitivity_table(collected: Collected) -> Table:
                 continue
             rows.append(
                 (
-                    _text(condition, "condition"),
+                    text_cell(condition, "condition"),
                     Cell(words, {"key": key, "method": found.method}, words=True),
                     Cell(percent(found.value), {"fool_rate": found.value}),
                     _interval("fool_rate", found.interval),
@@ -262,7 +213,7 @@ def sensitivity_table(collected: Collected) -> Table:
         "trials",
         "participants",
     )
-    return _table(collected, "sensitivity", "The same rate by other rules", headings, rows)
+    return make_table(collected, "sensitivity", "The same rate by other rules", headings, rows)
 
 
 def exposure_table(collected: Collected) -> Table:
@@ -281,7 +232,7 @@ def exposure_table(collected: Collected) -> Table:
 
         rows.append(
             (
-                _text(condition, "condition"),
+                text_cell(condition, "condition"),
                 _n(outside.n if outside else {}, "displays"),
                 Cell(milliseconds(quantiles["median"]), {"exposure_ms_median": quantiles["median"]}),
                 span("q25", "q75"),
@@ -299,7 +250,7 @@ def exposure_table(collected: Collected) -> Table:
         "range, ms",
         "off by more than 1.5 frames",
     )
-    return _table(collected, "exposure", "Exposure by algorithm", headings, rows)
+    return make_table(collected, "exposure", "Exposure by algorithm", headings, rows)
 
 
 def images_table(collected: Collected) -> Table:
@@ -321,28 +272,11 @@ def images_table(collected: Collected) -> Table:
         )
     ]
     headings = ("image", "votes", "raw %", "shrunken %", f"{_level(collected)} posterior interval")
-    return _table(collected, "images", "Fool rate of every fake image", headings, rows)
-
-
-def _table(
-    collected: Collected,
-    name: str,
-    title: str,
-    headings: Sequence[str],
-    rows: Sequence[tuple[Cell, ...]],
-    notes: tuple[str, ...] = (),
-) -> Table:
-    source = collected.provenance
-    about = {"study": source.study, "data": source.data, "observer": source.observer, "target": source.target}
-    return Table(name, title, tuple(headings), tuple(rows), notes, collected.mark, about)
+    return make_table(collected, "images", "Fool rate of every fake image", headings, rows)
 
 
 def _level(collected: Collected) -> str:
     return level(collected.study.analysis.confidence_level)
-
-
-def _text(text: str, name: str) -> Cell:
-    return Cell(text, {name: text}, words=True)
 
 
 def _count(collected: Collected, key: str, condition: str) -> Cell:
@@ -373,7 +307,3 @@ def _span(low: float | None, high: float | None) -> str:
 
 def _listed(parts: Mapping[str, int]) -> str:
     return "; ".join(f"{reason}: {number}" for reason, number in parts.items()) or "none"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

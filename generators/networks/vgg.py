@@ -1,24 +1,19 @@
 """VGG-16 features for the perceptual losses, with the weights that torchvision publishes."""
 
-import hashlib
-import threading
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models import VGG16_Weights
 
+from evalkit.metrics import weights
+from evalkit.metrics.weights import answers as _answers
 from studies.errors import UserError, did_you_mean
 
+_NAME = "vgg16"
+"""In evalkit.metrics.weights, which knows where the file lies and how to bring it."""
 _PUBLISHED = VGG16_Weights.IMAGENET1K_V1
-_FILE_NAME = Path(urlparse(_PUBLISHED.url).path).name
-_SHA256_BEGINS = _FILE_NAME.removesuffix(".pth").rpartition("-")[2]
-_CONNECTION_TIMEOUT_S = 3.0
 
 _CONVOLUTIONS_PER_BLOCK = (2, 2, 3, 3, 3)
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -60,22 +55,19 @@ def load_vgg16() -> VggWeights:
     Raises:
         UserError: There is no such file and no way to download it (said within 5 seconds), or it is no VGG-16.
     """
-    path = Path(torch.hub.get_dir()) / "checkpoints" / _FILE_NAME
-    if not path.exists() and not _answers(_PUBLISHED.url):
-        raise UserError(_how_to_bring(path, "is not there, and the download server does not answer"))
+    if not weights.is_there(_NAME) and not _answers(_PUBLISHED.url):
+        reason = "is not there, and the download server does not answer"
+        raise UserError(weights.how_to_bring(_NAME, reason))
     try:
         whole = _PUBLISHED.get_state_dict(
             progress=True, check_hash=True, map_location="cpu", weights_only=True
         )
-    except (urllib.error.URLError, OSError) as error:
-        raise UserError(_how_to_bring(path, f"could not be brought ({error})")) from None
+    except OSError as error:
+        raise UserError(weights.how_to_bring(_NAME, f"could not be brought ({error})")) from None
     except Exception as error:  # noqa: BLE001  (torch raises many kinds over a broken file)
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(_how_to_bring(path, f"is broken ({reason})")) from None
-    sha256 = _sha256(path)
-    published = sha256.startswith(_SHA256_BEGINS)
-    note = "" if published else f"not the published weights (sha256 {sha256})"
-    return VggWeights(_convolutions(whole, path), sha256, note)
+        raise UserError(weights.how_to_bring(_NAME, f"is broken ({reason})")) from None
+    return VggWeights(_convolutions(whole), weights.digest(_NAME), weights.note(_NAME))
 
 
 class Vgg16Features(nn.Module):
@@ -124,7 +116,7 @@ class Vgg16Features(nn.Module):
         return features
 
 
-def _convolutions(whole: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+def _convolutions(whole: dict[str, Tensor]) -> dict[str, Tensor]:
     """The part of a whole VGG-16's state dict that features need."""
     state, channels = {}, 3
     for layer, index in _CONV_INDICES.items():
@@ -133,40 +125,7 @@ def _convolutions(whole: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
             tensor = whole.get(f"features.{index}.{part}") if isinstance(whole, dict) else None
             if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape:
                 reason = f"is no VGG-16 (features.{index}.{part} of shape {shape} is missing)"
-                raise UserError(_how_to_bring(path, reason))
+                raise UserError(weights.how_to_bring(_NAME, reason))
             state[f"{index}.{part}"] = tensor
         channels = filters
     return state
-
-
-def _how_to_bring(path: Path, reason: str) -> str:
-    return (
-        f"VGG-16 weights: {path} {reason}; download {_PUBLISHED.url} where there is a network and put it there as "
-        f"{_FILE_NAME}, or point TORCH_HOME at a folder that has it in hub/checkpoints."
-    )
-
-
-def _answers(url: str) -> bool:
-    """Whether the server answers soon.
-
-    In a thread, because looking up a name may hang far longer than any timeout of the connection.
-    """
-    answered = threading.Event()
-
-    def ask() -> None:
-        try:
-            request = urllib.request.Request(url, method="HEAD")  # noqa: S310  (torchvision's https address)
-            with urllib.request.urlopen(request, timeout=_CONNECTION_TIMEOUT_S):  # noqa: S310
-                answered.set()
-        except OSError:
-            pass  # not answered
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_CONNECTION_TIMEOUT_S + 0.5)
-    return answered.is_set()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 import json
 import math
+import multiprocessing
 
 import pytest
 
@@ -9,6 +10,7 @@ from evalkit.results import (
     Interval,
     Provenance,
     Score,
+    append_results,
     data_mark,
     read_results,
     write_results,
@@ -119,3 +121,84 @@ def test_a_record_is_one_line_of_plain_json(tmp_path):
 def test_only_peoples_live_answers_go_without_a_mark(data, observer, mark):
     assert data_mark(data, observer) == mark
     assert Provenance(data=data, observer=observer).mark == mark
+
+
+def score(value=31.5, **changes):
+    fields = {
+        "key": "fid",
+        "value": value,
+        "unit": "distance",
+        "method": "m",
+        "n": {"reals": 50, "fakes": 50},
+        "condition": "a",
+        "run": 0,
+        "higher_is_better": False,
+        "source": "Heusel 2017",
+        "interval": Interval(30.0, 33.0, 0.95, "bootstrap over images"),
+        "settings": {"weights": "ab12", "precision": "fp32"},
+        "provenance": Provenance(digests={"reals": "r", "fakes": "f"}),
+    }
+    return Score(**{**fields, **changes})
+
+
+def test_appended_records_come_after_those_that_are_there(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    assert append_results(path, [score(), score(condition="b")]) == 2
+    assert append_results(path, [score(condition="c")]) == 1
+    assert [record.condition for record in read_results(path)] == ["a", "b", "c"]
+    assert read_results(path)[0] == score()
+
+
+def test_nothing_to_append_makes_no_file(tmp_path):
+    assert append_results(tmp_path / "scores.jsonl", []) == 0
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+@pytest.mark.parametrize("torn", ['{"kind": "score", "key": "torn', "x" * 10_000])
+@pytest.mark.parametrize("before", [[], [score()], [score(), score(condition="b")]])
+def test_a_torn_last_line_is_cut_before_records_are_appended(tmp_path, before, torn):
+    path = tmp_path / "scores.jsonl"
+    append_results(path, before)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(torn)
+    append_results(path, [score(condition="new")])
+    assert read_results(path) == [*before, score(condition="new")]
+    assert torn not in path.read_text(encoding="utf-8")
+
+
+def test_of_several_records_one_of_which_cannot_be_written_none_is_appended(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    append_results(path, [score()])
+    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
+        append_results(path, [score(condition="b"), score(math.inf)])
+    assert read_results(path) == [score()]
+
+
+def _append_many(path, condition):
+    for run in range(40):
+        append_results(path, [score(condition=condition, run=run), score(condition=condition, run=100 + run)])
+
+
+def test_processes_that_append_at_once_lose_no_record(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=_append_many, args=(path, name)) for name in "abc"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert len(read_results(path)) == 3 * 80
+
+
+def test_scores_made_with_other_settings_or_images_stand_side_by_side(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    half = {"weights": "ab12", "precision": "fp16"}
+    other = Provenance(digests={"reals": "r", "fakes": "other"})
+    append_results(path, [score(1.0), score(2.0, settings=half), score(3.0, provenance=other), score(4.0)])
+    assert [record.value for record in read_results(path)] == [2.0, 3.0, 4.0]
+
+
+def test_only_scores_with_drawn_weights_carry_their_mark():
+    assert score().mark == ""
+    assert score(settings={"weights": "random, seed 3"}).mark == "random features, not comparable"

@@ -88,7 +88,8 @@ def test_a_file_that_is_not_toml_is_named_with_its_line(tmp_path):
 
 def test_metrics_are_outside_the_digest_and_everything_else_is_inside():
     digest = parse_study(TABLES, "S").digest()
-    assert parse_study(changed(metrics={"names": ["fid"]}), "S").digest() == digest
+    metrics = {"names": ["fid"], "labels": "../labels", "classes": "cityscapes", "segmenter": "ids"}
+    assert parse_study(changed(metrics=metrics), "S").digest() == digest
     for table, values in {
         "study": {"seed": 1},
         "protocol": {"exposure_ms": 500},
@@ -124,3 +125,11 @@ def test_every_setting_is_explained_in_study_toml():
     for above, line in pairwise(lines):
         if " = " in line and not line.startswith("#"):
             assert above.startswith("# "), line
+
+
+def test_settings_of_metrics_come_back_from_the_written_file():
+    metrics = {"names": ["fid", "lpips_alex"], "labels": "../a b/labels", "segmenter": "../seg"}
+    study = parse_study(changed(metrics=metrics), "S")
+    text = render_study_toml(study, None)
+    assert parse_study(tomllib.loads(text), "T").metrics == study.metrics
+    assert "# classes =" in text.splitlines()

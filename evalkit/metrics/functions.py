@@ -1,0 +1,111 @@
+"""Metrics as functions: folders, image sets or arrays in, one record out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+from evalkit.metrics.base import Array, Options, Precision
+from evalkit.metrics.cache import Cache, default_cache_path
+from evalkit.metrics.pictures import picture_set
+from evalkit.metrics.scoring import Candidate, score_sets
+from evalkit.results import Score
+from studies.errors import UserError
+from studies.imagesets import ImageSet
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Images = Union[str, Path, ImageSet, Array, "Tensor"]
+"""A folder (`PATH` or `PATH:label`), an opened ImageSet, NumPy uint8 (n, height, width, 3) or torch uint8
+(n, 3, height, width)."""
+
+
+def score_images(
+    real: Images,
+    fake: Images,
+    names: str | list[str],
+    *,
+    precision: Precision = "fp32",
+    random_weights: int | None = None,
+    device: str = "auto",
+    cache: bool = True,
+    seed: int = 0,
+) -> dict[str, Score]:
+    """Scores of one set of fakes, by key.
+
+    Args:
+        real: The real images. Paired metrics match them with the fakes by name (arrays: by index).
+        fake: The generated images.
+        names: Metrics or single quantities, such as "fid" or ["ssim", "lpips_vgg"].
+        precision: fp16 only where it is faster and close enough; else fp32 is used.
+        random_weights: Seed of random weights in place of pretrained ones; the scores say so.
+        device: auto, cpu or cuda.
+        cache: Keep features in the user's cache folder and use what is there.
+        seed: Of every resampling.
+
+    Raises:
+        UserError: An image cannot be read, a name is unknown, weights are missing, or the sets do not fit the metric.
+    """
+    asked = [names] if isinstance(names, str) else names
+    options = Options(precision=precision, random_weights=random_weights, device=device, seed=seed)
+    reals, fakes = picture_set(real, name="real"), picture_set(fake, name="fake")
+    kept = Cache(default_cache_path()) if cache else None
+    try:
+        scored = score_sets(reals, [Candidate("fake", None, fakes)], asked, options, cache=kept)
+    finally:
+        if kept is not None:
+            kept.close()
+    if scored.left_out:
+        raise UserError(scored.left_out[0])
+    return {score.key: score for score in scored.scores if not score.detail}
+
+
+def fid(real: Images, fake: Images, **options: Any) -> Score:
+    """Fréchet Inception distance, equal to pytorch-fid's, with its interval; lower is better.
+
+    Takes the options of `score_images`. Raises as it does.
+
+    Source: Heusel et al. 2017; pytorch-fid 0.3.0.
+    """
+    return score_images(real, fake, "fid", **options)["fid"]
+
+
+def kid(real: Images, fake: Images, **options: Any) -> Score:
+    """Kernel Inception distance (not times 1000), with its interval; lower is better.
+
+    Takes the options of `score_images`. Raises as it does.
+
+    Source: Binkowski et al. 2018.
+    """
+    return score_images(real, fake, "kid", **options)["kid"]
+
+
+def lpips(
+    real: Images, fake: Images, network: Literal["alex", "vgg", "squeeze"] = "alex", **options: Any
+) -> Score:
+    """Mean learned perceptual distance over pairs of the same name, equal to lpips 0.1.4; lower is better.
+
+    Takes the options of `score_images`. Raises as it does.
+
+    Source: Zhang et al. 2018.
+    """
+    key = f"lpips_{network}"
+    return score_images(real, fake, key, **options)[key]
+
+
+def ssim(real: Images, fake: Images, **options: Any) -> Score:
+    """Mean structural similarity over pairs of the same name; higher is better.
+
+    Takes the options of `score_images`. Raises as it does.
+
+    Source: Wang et al. 2004.
+    """
+    return score_images(real, fake, "ssim", **options)["ssim"]
+
+
+def psnr(real: Images, fake: Images, **options: Any) -> Score:
+    """Mean peak signal-to-noise ratio over pairs of the same name, in dB; higher is better.
+
+    Takes the options of `score_images`. Raises as it does.
+    """
+    return score_images(real, fake, "psnr", **options)["psnr"]

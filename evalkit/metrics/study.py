@@ -1,0 +1,137 @@
+"""What a study's metrics are computed from: its image sets, reduced to its inputs, and [metrics] of study.toml."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evalkit.metrics.pictures import PictureSet, picture_set
+from evalkit.metrics.scoring import Candidate
+from evalkit.results import FAKE_FILES, REAL_FILES, Score
+from studies.design import Study, load_study
+from studies.errors import UserError
+from studies.imagesets import open_image_set
+from studies.records import REAL
+from studies.stimuli import Source, collect
+
+if TYPE_CHECKING:
+    from evalkit.metrics.label_maps import Classes
+    from evalkit.metrics.segmenters import Segmenter
+
+BUILT_IN = ("cityscapes", "cityscapes_train_ids", "palette", "ids")
+"""Words that may stand in the place of a path in [metrics] classes and segmenter."""
+
+
+@dataclass(frozen=True)
+class StudySets:
+    """A study, ready for scoring."""
+
+    study: Study
+    reals: PictureSet
+    """The reference, reduced to the inputs of the conditions."""
+    candidates: tuple[Candidate, ...]
+    """Every condition, run by run."""
+    labels: PictureSet | None
+    """Label maps of the inputs, where study.toml names some."""
+    segmenter: "Segmenter | None"
+    warnings: tuple[str, ...]
+    """What may be wrong with the image sets."""
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Where label maps lie and what they mean; each as typed, or None."""
+
+    labels: str | None = None
+    classes: str | None = None
+    segmenter: str | None = None
+
+
+def study_sets(folder: Path, typed: Labelling | None = None, *, as_stored: bool = False) -> StudySets:
+    """Open everything that study.toml names; the images are hashed, not decoded.
+
+    Args:
+        folder: The study folder.
+        typed: Label maps, classes and segmenter that take the place of those of study.toml.
+        as_stored: See `picture_set`.
+
+    Raises:
+        UserError: study.toml or an image set cannot be used, or [metrics] names labels, classes or a segmenter that
+            are not there.
+    """
+    study = load_study(folder)
+    (reference, *fakes), warnings = collect(study, folder.resolve())
+    candidates = tuple(_candidate(source, study.runs, as_stored=as_stored) for source in fakes)
+    told = _settled(study, folder.resolve(), typed or Labelling())
+    labels, segmenter = open_labelling(told, candidates[0].fakes.source_ids)
+    reals = picture_set(reference.images, as_stored=as_stored)
+    return StudySets(study, reals, candidates, labels, segmenter, warnings)
+
+
+def open_labelling(
+    told: Labelling, source_ids: tuple[str, ...]
+) -> "tuple[PictureSet | None, Segmenter | None]":
+    """Label maps of the inputs and the segmenter; None where they are not named.
+
+    Args:
+        told: As typed; without classes, those of the labels' own classes.json or of the segmenter.
+        source_ids: The inputs.
+
+    Raises:
+        UserError: One of them cannot be used, or there are no classes.
+    """
+    if told.labels is None and told.segmenter is None:
+        return None, None
+    from evalkit.metrics.label_maps import classes_beside, label_set, open_classes
+    from evalkit.metrics.segmenters import choose_segmenter
+
+    classes: Classes | None = open_classes(told.classes) if told.classes else None
+    if classes is None and told.labels is not None:
+        open_image_set(told.labels, Path())  # a folder that is not there is said as such
+        classes = classes_beside(told.labels)
+    segmenter = choose_segmenter(told.segmenter, classes) if told.segmenter else None
+    if told.labels is None:
+        return None, segmenter
+    classes = classes or (segmenter.classes if segmenter else None)
+    if classes is None:
+        raise UserError(
+            f"{told.labels}: what do these label maps mean? Name their classes with --classes FILE (or `cityscapes`); a "
+            "classes.json beside them serves too."
+        )
+    return label_set(told.labels, classes, matching=source_ids), segmenter
+
+
+def with_files(score: Score, sets: StudySets) -> Score:
+    """The score with the target of its study and the digests of the files behind its sets.
+
+    The report tells by them that a bundle was built from the same images, also where it resized them.
+    """
+    fakes = next((one.fakes for one in sets.candidates if _is_of(score, one)), sets.reals)
+    digests = {**score.provenance.digests, REAL_FILES: sets.reals.key, FAKE_FILES: fakes.key}
+    target = sets.study.analysis.target
+    return dataclasses.replace(
+        score, provenance=dataclasses.replace(score.provenance, digests=digests, target=target)
+    )
+
+
+def _is_of(score: Score, candidate: Candidate) -> bool:
+    return score.condition != REAL and (score.condition, score.run) == (candidate.condition, candidate.run)
+
+
+def _candidate(source: Source, runs: int, *, as_stored: bool) -> Candidate:
+    fakes = picture_set(source.images, as_stored=as_stored)
+    return Candidate(source.condition, source.run if runs > 1 else None, fakes)
+
+
+def _settled(study: Study, folder: Path, typed: Labelling) -> Labelling:
+    """What was typed, else what study.toml says, whose paths are relative to the study's folder."""
+    told = study.metrics
+
+    def here(path: str | None) -> str | None:
+        return path if path is None or path in BUILT_IN else str(folder / Path(path).expanduser())
+
+    return Labelling(
+        typed.labels or here(told.labels),
+        typed.classes or here(told.classes),
+        typed.segmenter or here(told.segmenter),
+    )

@@ -1,0 +1,164 @@
+"""The scores that belong to a report: those of scores.jsonl that were computed from the very images of the study."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evalkit.results import FAKE_FILES, REAL_FILES, YARDSTICKS, Score, read_results
+from studies.design import Study
+from studies.errors import UserError
+from studies.records import REAL
+from studies.stimuli import Bundle
+
+FILE = "scores.jsonl"
+Place = tuple[str, int]
+"""Condition and training run; `real`, 0 for the reals held against themselves."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity, made alike for every algorithm and run that has it."""
+
+    key: str
+    scores: Mapping[Place, Score]
+
+    @property
+    def first(self) -> Score:
+        """Any of them: they agree in settings, unit and direction."""
+        return next(iter(self.scores.values()))
+
+    @property
+    def mark(self) -> str:
+        """What must be said wherever these numbers stand."""
+        return self.first.mark
+
+    def of(self, condition: str) -> list[Score]:
+        """One score per training run."""
+        return [score for (name, _), score in self.scores.items() if name == condition]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The metrics' side of a report."""
+
+    columns: tuple[Column, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """One line for each reason to leave records out."""
+    digest: str = ""
+    """SHA-256 of scores.jsonl; empty where there is none."""
+    other_pixels: bool = False
+    """Whether people saw the same images in another size or cut."""
+
+    @property
+    def mark(self) -> str:
+        """What must be said of some of them; empty where nothing must."""
+        return next((column.mark for column in self.columns if column.mark), "")
+
+
+def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
+    """The latest scores of each quantity that are about the study's images and may be compared.
+
+    Raises:
+        UserError: scores.jsonl is malformed (names file and line).
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return Scores()
+    try:
+        found = [one for one in read_results(path) if isinstance(one, Score)]
+    except ValueError as error:
+        raise UserError(
+            f"{error}. Move the file away and run `evalkit metrics {folder}` again; what was computed is kept in its cache."
+        ) from error
+    main = [score for score in found if not score.detail and not score.image and score.value is not None]
+    places = {(name, run) for name, own in study.conditions.items() for run in range(len(own.images))}
+    digests = {place: _set_digests(bundle, *place) for place in (*places, (REAL, 0))} if bundle else {}
+    current = [score for score in main if _place(score) in {*places, (REAL, 0)} and _fits(score, digests)]
+    left_out = list(_stale(main, current, study, folder))
+    columns = []
+    for key in dict.fromkeys(score.key for score in current):
+        chosen, line = _comparable([score for score in current if score.key == key], study, folder)
+        columns += [Column(key, chosen)] if chosen else []
+        left_out += [line] if line else []
+    other_pixels = any(
+        score.provenance.digests.get("fakes") not in digests[place][1:]
+        for column in columns
+        for place, score in column.scores.items()
+        if digests
+    )
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Scores(tuple(columns), tuple(left_out), digest, other_pixels)
+
+
+def _fits(score: Score, digests: Mapping[Place, tuple[str, str]]) -> bool:
+    """Whether fakes and reals are the images that the bundle was built from; without a bundle nobody can tell."""
+    if not digests:
+        return True
+    told = score.provenance.digests
+    fakes, reals = digests[_place(score)], digests[REAL, 0]
+    return (told.get("fakes") in fakes or told.get(FAKE_FILES) in fakes) and (
+        told.get("reals") in reals or told.get(REAL_FILES) in reals
+    )
+
+
+def _place(score: Score) -> Place:
+    return score.condition, score.run or 0
+
+
+def _set_digests(bundle: Bundle, condition: str, run: int) -> tuple[str, str]:
+    """As evalkit.metrics.pictures.set_digest: over the original files, and over the pixels that people saw.
+
+    The two tell different things where the bundle's pixels were resized: files show then that the images are the same.
+    """
+    own = [one for one in bundle.stimuli if (one.condition, one.run) == (condition, run)]
+    files = ((one.source_id, bundle.originals[one.id].file_digest) for one in own)
+    return _digest(files), _digest((one.source_id, one.digest) for one in own)
+
+
+def _digest(pairs: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in pairs).encode()).hexdigest()
+
+
+def _stale(main: Sequence[Score], current: Sequence[Score], study: Study, folder: Path) -> Iterable[str]:
+    """A line for each set of which some quantities are known of other images only."""
+    known = {(score.key, _place(score)) for score in current}
+    stale: dict[Place, dict[str, None]] = {}
+    for score in main:
+        if (score.key, _place(score)) not in known:
+            stale.setdefault(_place(score), {})[score.key] = None
+    for (condition, run), keys in stale.items():
+        name = condition if study.runs == 1 or condition == REAL else f"{condition} (run {run})"
+        yield (
+            f"Left out: {FILE} has {', '.join(keys)} of {name} for other images only, not for this study's. "
+            f"`evalkit metrics {folder.name}` computes them anew."
+        )
+
+
+def _comparable(scores: Sequence[Score], study: Study, folder: Path) -> tuple[dict[Place, Score], str]:
+    """The last written scores that were made alike for all algorithms, if possible with trained weights; else a line."""
+    groups: dict[object, dict[Place, Score]] = {}
+    for score in scores:
+        making = _making(score)
+        group = groups.pop(making, {})
+        groups[making] = group | {_place(score): score}  # the group of the last record comes last
+    wanted = {(name, run) for name, own in study.conditions.items() for run in range(len(own.images))}
+    whole = [group for group in groups.values() if wanted <= set(group)]
+    if whole:
+        trained = [group for group in whole if not next(iter(group.values())).mark]
+        return (trained or whole)[-1], ""
+    if len(groups) == 1:
+        return next(iter(groups.values())), ""
+    one, other = (next(iter(group.values())) for group in list(groups.values())[-2:])
+    return {}, (
+        f"Left out: {one.key} of {one.condition} and of {other.condition} cannot be compared; they differ in "
+        f"{one.difference(other)}. `evalkit metrics {folder.name}` computes all alike."
+    )
+
+
+def _making(score: Score) -> object:
+    """What must agree within a column."""
+    return (
+        tuple(sorted(score.settings.items())),
+        tuple(score.provenance.digests.get(name, "") for name in YARDSTICKS),
+    )
