@@ -13,6 +13,9 @@ IGNORED = 255
 _TINY = 1e-12
 """Source: get_scores in scripts/eval_cityscapes/util.py of junyanz/pytorch-CycleGAN-and-pix2pix."""
 
+_FEW_RUNS = 8
+"""Pixels per run from which counting runs is quicker (three times, where there are some twenty)."""
+
 Histogram = NDArray[np.int64]
 """(classes, classes): pixels whose label is the row and whose prediction is the column."""
 Absent = Literal["zero", "skip"]
@@ -66,11 +69,22 @@ def confusion(labels: Array, prediction: Array, n_classes: int) -> Histogram:
     pairs = rows.astype(np.uint16)
     pairs *= np.uint16(n_classes)
     pairs += columns
-    counted = np.bincount(pairs, minlength=(IGNORED + 1) * n_classes).reshape(IGNORED + 1, n_classes)
+    counted = _counts(pairs, (IGNORED + 1) * n_classes).reshape(IGNORED + 1, n_classes)
     if counted[n_classes:IGNORED].any():
         outside = n_classes + int(np.flatnonzero(counted[n_classes:IGNORED].any(1))[0])
         raise ValueError(f"the labels have class {outside}, but there are {n_classes}")
     return counted[:n_classes].astype(np.int64, copy=False)
+
+
+def _counts(values: NDArray[np.uint16], length: int) -> Histogram:
+    """How often each value occurs; where neighbours mostly agree, as in maps of regions, run by run."""
+    changes = values[1:] != values[:-1]
+    if np.count_nonzero(changes) * _FEW_RUNS >= len(values):
+        return np.bincount(values, minlength=length)
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    lengths = np.diff(starts, append=len(values))
+    # Weights make float64 of the counts, which is exact far beyond any number of pixels.
+    return np.bincount(values[starts], weights=lengths, minlength=length).astype(np.int64)
 
 
 def scores(histogram: NDArray[np.int64] | NDArray[np.float64], absent: Absent = "zero") -> ConfusionScores:

@@ -44,6 +44,26 @@ def test_the_histogram_equals_the_references_count_by_count(n):
         assert np.array_equal(confusion(labels, prediction, n), reference_hist(labels, prediction, n))
 
 
+@pytest.mark.parametrize("side", [1, 2, 5, 40])
+def test_maps_of_regions_are_counted_like_maps_of_single_pixels(side):
+    labels, prediction = (
+        np.kron(one, np.ones((side, side), np.uint8)) for one in maps(np.random.default_rng(5), 7)
+    )
+    assert np.array_equal(
+        confusion(labels, prediction, 7),
+        side**2 * confusion(labels[::side, ::side], prediction[::side, ::side], 7),
+    )
+    assert np.array_equal(confusion(labels, prediction, 7), reference_hist(labels, prediction, 7))
+    shifted = np.roll(prediction, 3, 1)
+    assert np.array_equal(confusion(labels, shifted, 7), reference_hist(labels, shifted, 7))
+
+
+def test_maps_of_one_class_or_of_nothing_are_counted():
+    same = np.full((30, 30), 2, np.uint8)
+    assert confusion(same, same, 3).tolist() == [[0, 0, 0], [0, 0, 0], [0, 0, 900]]
+    assert not confusion(same[:0], same[:0], 3).any()
+
+
 def test_pixels_without_a_label_count_nowhere_whatever_was_predicted_there():
     labels = np.array([[0, IGNORED], [1, IGNORED]], np.uint8)
     counted = confusion(labels, np.array([[0, 250], [0, 1]], np.uint8), 2)
