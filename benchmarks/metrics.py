@@ -32,12 +32,14 @@ PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg",
 LPIPS_PAIR_BY_PAIR = """
 import json, sys, time
 from pathlib import Path
-import torch, lpips
+import lpips
+import numpy as np
+from PIL import Image
 folders = [sorted(Path(one).iterdir()) for one in sys.argv[1:3]]
 measure = lpips.LPIPS(net="alex", verbose=False)
 found = []
 for real, fake in zip(*folders, strict=True):
-    one, two = (lpips.im2tensor(lpips.load_image(str(path))) for path in (real, fake))
+    one, two = (lpips.im2tensor(np.asarray(Image.open(path).convert("RGB"))) for path in (real, fake))
     found.append(float(measure(one, two)))
 print(json.dumps(sum(found) / len(found)))
 """
@@ -180,7 +182,8 @@ def write_images(folder: Path, count: int, name: str) -> None:
     """Crops of photographs; of every set but `real` blurred a little and noisy, each set in its own way."""
     import skimage
 
-    photos = [Image.open(Path(skimage.data_dir) / one).convert("RGB") for one in PHOTOS]
+    opened = [Image.open(Path(skimage.data_dir) / one).convert("RGB") for one in PHOTOS]
+    photos = [Image.fromarray(np.asarray(photo)) for photo in opened]  # without their colour profiles
     rng = np.random.default_rng([2017, *name.encode()])
     crops = np.random.default_rng(2017)  # the same for every set
     partial = folder.with_name(f".{folder.name}.partial")

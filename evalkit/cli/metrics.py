@@ -161,7 +161,6 @@ def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
     from evalkit.cli.metrics_running import scoring_bar
     from evalkit.metrics.cache import Cache, default_cache_path
     from evalkit.metrics.scoring import Scored, score_sets
-    from evalkit.metrics.study import with_files
 
     path = None if asked.no_cache else asked.cache or default_cache_path()
     with ExitStack() as stack:
@@ -187,6 +186,8 @@ def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
             raise UserError(f"Stopped. {kept}") from None
     if task.study is None:
         return scored
+    from evalkit.metrics.study import with_files
+
     return dataclasses.replace(scored, scores=tuple(with_files(one, task.study) for one in scored.scores))
 
 

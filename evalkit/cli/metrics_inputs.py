@@ -3,18 +3,21 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from evalkit.cli.messages import warn
 from evalkit.metrics import METRICS, Metric
 from evalkit.metrics.base import Options, Statistics
+from evalkit.metrics.labelling import Labelling, open_labelling
 from evalkit.metrics.pictures import PictureSet, picture_set
 from evalkit.metrics.scoring import Candidate, chosen
 from evalkit.metrics.segmenters import Segmenter
 from evalkit.metrics.statistics_file import SUFFIX, read_statistics
-from evalkit.metrics.study import Labelling, StudySets, open_labelling, study_sets
 from studies.errors import UserError
 from studies.records import REAL
+
+if TYPE_CHECKING:
+    from evalkit.metrics.study import StudySets
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Task:
     names: tuple[str, ...]
     out: Path
     """Folder for scores.jsonl."""
-    study: StudySets | None = None
+    study: "StudySets | None" = None
 
 
 def open_task(asked: Asked) -> Task:
@@ -85,6 +88,8 @@ def _applies(metric: Metric, task: Task) -> bool:
 
 
 def _open_study(asked: Asked, told: Labelling) -> Task:
+    from evalkit.metrics.study import study_sets  # here: without a study there is no need of its vocabulary
+
     folder = Path(asked.sets[0])
     sets = study_sets(folder, told, as_stored=asked.as_stored)
     for line in sets.warnings:

@@ -54,7 +54,8 @@ class Options:
     segmenter: "Segmenter | None" = None
     """What FCN-scores ask for class maps."""
     absent: Literal["zero", "skip"] = "zero"
-    """FCN-scores: classes that are nowhere in the labels count as 0, as in pix2pix, or not at all, as usual."""
+    """FCN-scores: classes that are nowhere in the labels count as 0, as in pix2pix, or not at all, as usual (in IoU a
+    class that was predicted all the same still counts 0)."""
     confidence_level: float = 0.95
     """Of intervals over images."""
     seed: int = 0
@@ -169,8 +170,8 @@ class Metric(abc.ABC):
         Args:
             keys: Keys of `quantities`.
             found: By the names of `wants`: (n, ...) array, one row per item in the order of the set (a list of arrays
-                where they differ in shape); for a summed feature the sum, with `n` under the name `NAME_n`. `reals`
-                may be Statistics if `takes_statistics`.
+                where they differ in shape); for a summed feature the sum, with `n` under the name `NAME_n`. `NAME_where`
+                are the files, for messages. `reals` may be Statistics if `takes_statistics`.
             options: As given to `wants`.
 
         Raises:

@@ -294,6 +294,7 @@ def _answer(question: _Question, extraction: Extraction) -> dict[str, Any]:
             continue
         items = question.items[want.over]
         found[name] = extraction.result(want.feature, items)
+        found[f"{name}_where"] = [item[-1].where for item in items]
         if want.feature.summed:
             found[f"{name}_n"] = len(items)
     values = metric.compute(question.keys, found, question.options)

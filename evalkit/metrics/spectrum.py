@@ -95,7 +95,9 @@ class Spectrum(Metric):
     def compute(self, keys: Sequence[str], found: Mapping[str, Any], options: Options) -> Sequence[Value]:
         """The size of the gap, and the signed gap as a detail."""
         del keys
-        real, fake = (_high_rings(found[side], side) for side in ("reals", "fakes"))
+        real, fake = (
+            _high_rings(found[side], found.get(f"{side}_where"), side) for side in ("reals", "fakes")
+        )
         if real.shape[1] != fake.shape[1]:
             raise UserError(
                 f"spectrum: reals of {found['reals'][0][0]:g} px against fakes of {found['fakes'][0][0]:g} px; a gap "
@@ -105,14 +107,15 @@ class Spectrum(Metric):
         return _values(gap, error, options.confidence_level)
 
 
-def _high_rings(rows: Any, side: str) -> NDArray[np.float64]:
+def _high_rings(rows: Any, files: Sequence[str] | None, side: str) -> NDArray[np.float64]:
     """(n, rings) power of the high rings of images that must be of one size."""
     sizes = [int(row[0]) for row in rows]
     odd = next((index for index, size in enumerate(sizes) if size != sizes[0]), None)
     if odd is not None:
+        other, first = (files[odd], files[0]) if files else (f"number {odd + 1} of the {side}", "number 1")
         raise UserError(
-            f"spectrum: number {odd + 1} of the {side} is of {sizes[odd]} px, number 1 of {sizes[0]} px; their frequencies "
-            "cannot be averaged. Resize them to one size."
+            f"spectrum: {other} is of {sizes[odd]} px, {first} of {sizes[0]} px; their frequencies cannot be averaged. "
+            "Resize them to one size."
         )
     if sizes[0] < 4:
         raise UserError(f"spectrum: {side} of {sizes[0]} px have no high frequencies; 4 px is the least.")

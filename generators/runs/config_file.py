@@ -35,6 +35,10 @@ def read_config(folder: Path) -> RunConfig:
     path = folder / FILE
     values = _read(path)
     method = values.get("method")
+    if method == "segmenter":
+        raise UserError(
+            f"{folder}: the training of a segmenter; run its `evalkit segmenter train` command again to go on."
+        )
     if method not in METHODS:
         raise UserError(f"{path}: method {method!r} is unknown.{did_you_mean(str(method), METHODS)}")
     known = [field.name for field in dataclasses.fields(RunConfig)]
