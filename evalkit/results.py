@@ -254,7 +254,8 @@ def read_results(path: Path) -> list[Result]:
     """
     whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
     found: dict[tuple[Any, ...], Result] = {}
-    for number, line in enumerate(whole.splitlines(), start=1):
+    lines = whole.split("\n") if whole else []  # splitlines would split at U+2028 too, which texts may hold
+    for number, line in enumerate(lines, start=1):
         try:
             result = decode_record(line)
         except (ValueError, TypeError, KeyError) as error:
@@ -277,6 +278,10 @@ def _identity(result: Result) -> tuple[Any, ...]:
 def encode_record(result: Result) -> str:
     """One line of JSON, without its newline. Raises ValueError if a value is NaN or infinite."""
     fields = {entry.name: getattr(result, entry.name) for entry in dataclasses.fields(result)}
+    if isinstance(result, Score) and result.mark:
+        fields["mark"] = (
+            result.mark
+        )  # follows from the settings; here for whoever reads the file with other tools
     return json.dumps(
         {"kind": _NAMES[type(result)], **fields}, default=_plain, allow_nan=False, ensure_ascii=False
     )
@@ -293,7 +298,10 @@ def _plain(value: Any) -> Any:
 def decode_record(line: str) -> Result:
     """The record that `encode_record` wrote. Raises ValueError, TypeError or KeyError on anything else."""
     tree = json.loads(line)
+    if not isinstance(tree, dict):
+        raise TypeError("not a JSON object")
     kind = KINDS[tree.pop("kind")]
+    tree.pop("mark", None)
     if tree.get("interval") is not None:
         tree["interval"] = Interval(**tree["interval"])
     tree["provenance"] = Provenance(**tree["provenance"])

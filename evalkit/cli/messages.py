@@ -1,6 +1,8 @@
 """What the command line tells people; everything but results goes to stderr."""
 
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -14,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+_LINE_EVERY_S = 60.0
+
 
 def say(text: str) -> None:
     """A line of information."""
@@ -23,6 +27,24 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """A line that deserves attention."""
     click.echo(f"{click.style('Warning', fg='yellow', bold=True)}: {text}", err=True)
+
+
+def duration(seconds: float) -> str:
+    """`2 d 3 h`, `3 h 20 min`, `4 min`, `50 s`."""
+    if seconds == float("inf"):
+        return "unknown time"
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks: of several that torchrun started for one command only the first does."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
 
 
 class Advance:
@@ -58,3 +80,26 @@ def progress_bar(label: str, total: int | None = None) -> Iterator[Advance]:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         yield Advance(progress, label, total)
+
+
+@contextmanager
+def telling_bar(label: str, first: str = "") -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr with words of its own; without a terminal, a line at each quarter and each minute.
+
+    Gives a function of how much is done, of how much, and the words.
+    """
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(label, total=None, told=first)
+        quarters, said = 0, time.monotonic()
+
+        def show(done: int, total: int, told: str) -> None:
+            nonlocal quarters, said
+            bars.update(task, completed=done, total=total, told=told)
+            before, quarters = quarters, 4 * done // max(total, 1)
+            if bars.disable and (quarters > before or time.monotonic() - said > _LINE_EVERY_S):
+                said = time.monotonic()
+                say(f"  {label}: {told}")
+
+        yield show

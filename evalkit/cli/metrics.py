@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.messages import say, warn
+from evalkit.cli.messages import duration, is_first_process, say, warn
 from studies.errors import UserError
+from studies.records import REAL
 
 if TYPE_CHECKING:
     from evalkit.cli.metrics_inputs import Asked, Task
+    from evalkit.metrics.base import Feature
     from evalkit.metrics.cache import Cache
     from evalkit.metrics.scoring import Scored
     from evalkit.metrics.team import Team
@@ -73,7 +75,7 @@ def metrics(context: click.Context, /, **told: Any) -> None:
 
     asked = Asked(**told)
     _check_usage(asked)
-    if asked.devices * asked.nodes > 1 and not inside_team():
+    if asked.devices * asked.nodes > 1 and not asked.dry_run and not inside_team():
         sys.exit(in_processes(asked, _words(context)))
     with first_process_speaks():
         run_metrics(asked)
@@ -86,18 +88,19 @@ def run_metrics(asked: "Asked") -> None:
         UserError: Something that was named cannot be used, or nothing at all could be computed.
     """
     from evalkit.cli.metrics_inputs import open_task
-    from evalkit.cli.score_files import made_otherwise
+    from evalkit.cli.score_files import earlier_scores, made_otherwise
     from evalkit.cli.score_table import show_scores
 
     task = open_task(asked)
     if asked.dry_run:
         _foretell(task)
         return
+    earlier = earlier_scores(task.out)
     path, scores = compute(task, asked)
     if path is None:
         return
     show_scores(scores)
-    for line in made_otherwise(path, scores):
+    for line in made_otherwise(path, earlier, scores):
         warn(line)
     click.echo(path)
 
@@ -112,9 +115,11 @@ def compute(task: "Task", asked: "Asked") -> "tuple[Path | None, tuple[Score, ..
     Raises:
         UserError: Nothing at all could be computed, or nothing can be kept.
     """
-    from evalkit.cli.score_files import write_scores
+    from evalkit.cli.score_files import check_folder, write_scores
     from evalkit.metrics.team import join_team
 
+    if task.candidates and is_first_process():
+        check_folder(task.out)
     team = join_team(asked.devices, asked.nodes, asked.accelerator)
     scored = _score(task, asked, team)
     if team.rank or not task.candidates:
@@ -155,6 +160,12 @@ def _check_usage(asked: "Asked") -> None:
         )
     if asked.write_npz and asked.random_weights is not None:
         raise click.UsageError("--write-npz: such a file cannot say that its features are random.")
+    if asked.write_npz and asked.sets[0].endswith(".npz"):
+        raise click.UsageError(f"--write-npz: REAL ({asked.sets[0]}) is such a file already.")
+    if asked.write_npz and asked.write_npz.suffix != ".npz":
+        raise click.UsageError(f"--write-npz {asked.write_npz}: a statistics file's name ends in .npz.")
+    if asked.classes and not (asked.labels or asked.segmenter) and len(asked.sets) > 1:
+        raise click.UsageError("--classes says what label maps mean: give --labels (and --segmenter) too.")
 
 
 def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
@@ -162,6 +173,7 @@ def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
     from evalkit.metrics.cache import Cache, default_cache_path
     from evalkit.metrics.scoring import Scored, score_sets
 
+    feature = _pool3(task) if asked.write_npz else None  # if weights are missing, that is said first
     path = None if asked.no_cache else asked.cache or default_cache_path()
     with ExitStack() as stack:
         try:
@@ -175,8 +187,8 @@ def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
                     task.reals, task.candidates, task.names, task.options, labels=task.labels, cache=cache,
                     on_progress=show, team=team, study=task.study.study.id if task.study else "",
                 )  # fmt: skip
-            if asked.write_npz and not team.rank:
-                _write_npz(task, asked.write_npz, cache)
+            if asked.write_npz and feature and not team.rank:
+                _write_npz(task, feature, asked.write_npz, cache)
         except KeyboardInterrupt:
             kept = (
                 f"What was computed is kept in {path}; the same command goes on."
@@ -184,26 +196,41 @@ def _score(task: "Task", asked: "Asked", team: "Team") -> "Scored":
                 else "Nothing was kept."
             )
             raise UserError(f"Stopped. {kept}") from None
-    if task.study is None:
-        return scored
-    from evalkit.metrics.study import with_files
+    scores = [_with_ceiling_note(one, task) for one in scored.scores]
+    if task.study is not None:
+        from evalkit.metrics.study import with_files
 
-    return dataclasses.replace(scored, scores=tuple(with_files(one, task.study) for one in scored.scores))
+        scores = [with_files(one, task.study) for one in scores]
+    return dataclasses.replace(scored, scores=tuple(scores))
 
 
-def _write_npz(task: "Task", path: Path, cache: "Cache | None") -> None:
-    """Statistics of the real images' Inception features, in the precision that other tools use."""
+def _with_ceiling_note(score: "Score", task: "Task") -> "Score":
+    """The score; that of the reals says if the segmenter was trained on them."""
+    from evalkit.metrics.pictures import PictureSet
+    from evalkit.metrics.segmenters import ceiling_note
+
+    if score.condition != REAL or task.options.segmenter is None or not isinstance(task.reals, PictureSet):
+        return score
+    return dataclasses.replace(score, notes=(*score.notes, *ceiling_note(task.options.segmenter, task.reals)))
+
+
+def _pool3(task: "Task") -> "Feature":
+    """Inception features in the precision that other tools use."""
+    from evalkit.metrics.inception import pool3
+
+    return pool3(dataclasses.replace(task.options, precision="fp32"))
+
+
+def _write_npz(task: "Task", feature: "Feature", path: Path, cache: "Cache | None") -> None:
+    """Statistics of the real images' Inception features."""
     import numpy as np
 
-    from evalkit.metrics.base import Statistics
     from evalkit.metrics.extract import Extraction
     from evalkit.metrics.frechet import statistics_of
-    from evalkit.metrics.inception import pool3
+    from evalkit.metrics.pictures import PictureSet
     from evalkit.metrics.statistics_file import write_statistics
 
-    if isinstance(task.reals, Statistics):
-        raise UserError(f"--write-npz {path}: REAL is such a file already.")
-    feature = pool3(dataclasses.replace(task.options, precision="fp32"))
+    assert isinstance(task.reals, PictureSet)  # `_check_usage` has refused a file of statistics
     items = [(picture,) for picture in task.reals.pictures]
     extraction = Extraction(cache, task.options.device)
     extraction.ask(feature, items)
@@ -214,19 +241,27 @@ def _write_npz(task: "Task", path: Path, cache: "Cache | None") -> None:
 
 def _foretell(task: "Task") -> None:
     """What would be computed, and how long it takes without a cache; needs what the real run needs."""
-    from evalkit.cli.metrics_running import count_images, duration, estimate_seconds
+    from evalkit.cli.metrics_running import count_images, estimate
     from evalkit.metrics.base import Statistics
     from evalkit.metrics.scoring import chosen
 
     say("Timing a few images; nothing is written.")
-    seconds = estimate_seconds(task) if task.candidates else None
+    seconds, left_out = estimate(task) if task.candidates else (None, ())
+    for line in left_out:
+        say(f"Would be left out: {line}")
     sets = {
         f"{one.condition}{'' if one.run is None else f', run {one.run}'}": len(one.fakes)
         for one in task.candidates
     }
     reals = "statistics" if isinstance(task.reals, Statistics) else len(task.reals)
     keys = [key for own in chosen(task.names).values() for key in own]
-    told = {"reals": reals, "fakes": sets, "quantities": keys, "seconds_without_cache": seconds}
+    told = {
+        "reals": reals,
+        "fakes": sets,
+        "quantities": keys,
+        "left_out": left_out,
+        "seconds_without_cache": seconds,
+    }
     click.echo(json.dumps(told, indent=2))
     if seconds is not None:
         say(

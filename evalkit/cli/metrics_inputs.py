@@ -1,11 +1,12 @@
 """What `evalkit metrics` was asked for, opened: the sets to score, their label maps, the metrics that apply."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.cli.messages import warn
+from evalkit.cli.messages import is_first_process, warn
 from evalkit.metrics import METRICS, Metric
 from evalkit.metrics.base import Options, Statistics
 from evalkit.metrics.labelling import Labelling, open_labelling
@@ -69,30 +70,58 @@ def open_task(asked: Asked) -> Task:
     names = tuple(name.strip() for name in (asked.names or "").split(",") if name.strip())
     chosen(names)  # a misspelt name is said before anything is read
     if len(asked.sets) == 1 and (Path(asked.sets[0]) / "study.toml").is_file():
-        task = _open_study(asked, told)
+        task = _open_study(asked, told, names)
         names = names or task.names
     else:
+        _refuse_studies(asked)
         reals, candidates = _reals(asked), _candidates(asked)
         inputs = candidates[0].fakes.source_ids if candidates else ()
         labels, segmenter = open_labelling(told, inputs)
         task = Task(reals, candidates, labels, _options(asked, segmenter), (), asked.out or Path())
     if not names:
         names = tuple(name for name, metric in METRICS.items() if _applies(metric, task))
+    for line in _same_files(task) if is_first_process() else ():
+        warn(line)
     return dataclasses.replace(task, names=names)
+
+
+def _refuse_studies(asked: Asked) -> None:
+    """Below a study's folder lie real and fake images in one heap, its bundle."""
+    for _, location in map(_named, asked.sets):
+        if (Path(location) / "study.toml").is_file():
+            raise UserError(
+                f"{location}: a study's folder, which is scored as a whole: evalkit metrics {location}. To score other "
+                "images, name folders of images."
+            )
+
+
+def _same_files(task: Task) -> Iterator[str]:
+    """A line for each set of fakes that has images of the reals, as where one folder lies in the other."""
+    if isinstance(task.reals, Statistics):
+        return
+    reals = {picture.digest for picture in task.reals.pictures}
+    for one in task.candidates:
+        shared = sum(picture.digest in reals for picture in one.fakes.pictures)
+        if shared:
+            yield (
+                f"{one.title}: {shared} of its {len(one.fakes)} images are among the real ones, byte by byte. Are these the "
+                "folders that you mean?"
+            )
 
 
 def _applies(metric: Metric, task: Task) -> bool:
     """Without --metrics: whether a metric has what it needs to be tried at all."""
-    statistics_serve = metric.takes_statistics or not isinstance(task.reals, Statistics)
-    return statistics_serve and not (metric.labelled and task.labels is None)
+    if metric.labelled:  # whoever names label maps or a segmenter wants it, and is told what is missing
+        return task.labels is not None or task.options.segmenter is not None
+    return metric.takes_statistics or not isinstance(task.reals, Statistics)
 
 
-def _open_study(asked: Asked, told: Labelling) -> Task:
+def _open_study(asked: Asked, told: Labelling, names: tuple[str, ...]) -> Task:
     from evalkit.metrics.study import study_sets  # here: without a study there is no need of its vocabulary
 
     folder = Path(asked.sets[0])
-    sets = study_sets(folder, told, as_stored=asked.as_stored)
-    for line in sets.warnings:
+    sets = study_sets(folder, told, as_stored=asked.as_stored, names=names)
+    for line in sets.warnings if is_first_process() else ():
         warn(line)
     options = _options(asked, sets.segmenter)
     options = dataclasses.replace(options, confidence_level=sets.study.analysis.confidence_level)
@@ -134,9 +163,10 @@ def _candidates(asked: Asked) -> tuple[Candidate, ...]:
 
 
 def _named(text: str) -> tuple[str, str]:
-    """Name and location; without a name, the location as typed."""
+    """Name and location; without a name, the location as typed, which may have an equals sign of its own."""
     name, equals, location = text.partition("=")
-    if not equals or Path(text).exists():
+    whole = text if Path(text).exists() else text.rpartition(":")[0]
+    if not equals or "/" in name or (whole and Path(whole).exists()):
         return text, text
     if not name or not location:
         raise UserError(f"{text}: write NAME=PATH, for example cyclegan=results/cyclegan:fake_B.")

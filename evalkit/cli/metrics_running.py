@@ -7,22 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
-
-from evalkit.cli.messages import say
+from evalkit.cli.messages import duration, is_first_process, telling_bar
 from evalkit.cli.metrics_inputs import Asked, Task
+from evalkit.metrics import METRICS
 from evalkit.metrics.base import Statistics
 from evalkit.metrics.extract import Progress
 from evalkit.metrics.pictures import PictureSet
-from evalkit.metrics.scoring import score_sets
+from evalkit.metrics.scoring import chosen, score_sets
 from studies.errors import UserError
 
 if TYPE_CHECKING:
     from generators.training_loop import Hardware
 
-_LINE_EVERY_S = 60.0
 _PEER_WAIT_S = 3.0
 _TIMED = (4, 12)
 """Images per set in the two tries of an estimate; their difference leaves out what is done once."""
@@ -30,38 +26,14 @@ _TIMED = (4, 12)
 
 @contextmanager
 def scoring_bar() -> Iterator[Callable[[Progress], None]]:
-    """A bar on stderr with images per second and time left; without a terminal, a line at each quarter and each minute."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("Images", total=None, told="")
-        quarters, said = 0, time.monotonic()
-
-        def show(progress: Progress) -> None:
-            nonlocal quarters, said
-            told = _told(progress)
-            bars.update(task, completed=progress.done, total=progress.total, told=told)
-            before, quarters = quarters, 4 * progress.done // max(progress.total, 1)
-            if bars.disable and (quarters > before or time.monotonic() - said > _LINE_EVERY_S):
-                said = time.monotonic()
-                say(f"  {told}")
-
-        yield show
+    """A bar on stderr with images per second and time left; see `telling_bar`."""
+    with telling_bar("Scoring") as show:
+        yield lambda progress: show(progress.done, progress.total, _told(progress))
 
 
 def _told(progress: Progress) -> str:
     text = f"{progress.done:,} of {progress.total:,} images, {progress.images_per_second:.3g} images/s"
     return text if progress.done >= progress.total else f"{text}, {duration(progress.seconds_left)} left"
-
-
-def duration(seconds: float) -> str:
-    """`3 h 20 min`, `4 min`, `50 s`."""
-    if seconds == float("inf"):
-        return "unknown time"
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def inside_team() -> bool:
@@ -101,13 +73,16 @@ def first_process_speaks() -> Iterator[None]:
     try:
         yield
     except UserError:
-        if inside_team() and int(os.environ.get("RANK", "0")):
+        if not is_first_process():
             time.sleep(_PEER_WAIT_S)  # torchrun ends this process as soon as the first one has failed
         raise
 
 
-def estimate_seconds(task: Task) -> float:
-    """How long scoring takes that finds nothing in the cache, from a few images of each of two sets.
+def estimate(task: Task) -> tuple[float, tuple[str, ...]]:
+    """How long scoring takes at most that finds nothing in the cache, from a few images of each of two sets.
+
+    Returns:
+        Seconds, and a line for each metric that cannot be computed.
 
     Raises:
         UserError: One of these images cannot be read, or nothing can be computed.
@@ -122,7 +97,15 @@ def estimate_seconds(task: Task) -> float:
         took.append(time.perf_counter() - began)
     sides = 1 if isinstance(task.reals, Statistics) else 2
     per_image = max(took[1] - took[0], 0.0) / (sides * (_TIMED[1] - _TIMED[0]))
-    return took[0] + per_image * count_images(task)
+    return took[0] + per_image * images_read(task), scored.left_out
+
+
+def images_read(task: Task) -> int:
+    """Images that are read, those again that are held against every set of fakes."""
+    reals = 0 if isinstance(task.reals, Statistics) else len(task.reals)
+    fakes = sum(len(one.fakes) for one in task.candidates)
+    paired = any(METRICS[name].paired for name in chosen(task.names))
+    return 2 * max(reals, fakes) if paired and reals else reals + fakes
 
 
 def _first(task: Task, count: int) -> Task:

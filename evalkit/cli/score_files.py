@@ -1,8 +1,11 @@
 """scores.jsonl and scores_per_image.csv: where `evalkit metrics` leaves what it found."""
 
 import csv
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from evalkit.metrics.scoring import PerImage
 from evalkit.results import Score, append_results, read_results
@@ -29,22 +32,46 @@ def write_scores(folder: Path, scores: Sequence[Score], per_image: Sequence[PerI
             _write_per_image(folder / PER_IMAGE, list(_rows(scores, per_image)))
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written to ({error.strerror}). Name another folder with --out; what was computed is "
-            "kept in the cache."
+            f"{folder}: cannot be written to ({error.strerror}). Name another folder with --out; what the cache holds "
+            "is not computed again."
         ) from error
     return folder / SCORES
 
 
-def made_otherwise(path: Path, scores: Iterable[Score]) -> Iterator[str]:
-    """A line for each set of which the file also holds scores that may not be compared with these.
+def check_folder(folder: Path) -> None:
+    """Whether results can be kept there, before hours go into them.
+
+    Raises:
+        UserError: The folder cannot be written to, or the table that is there is not one of ours.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written to ({error.strerror}). Name another folder with --out."
+        ) from error
+    _read(folder / PER_IMAGE)
+
+
+def earlier_scores(folder: Path) -> list[Score]:
+    """The main scores that the folder's scores.jsonl holds.
 
     Raises:
         UserError: The file is malformed.
     """
+    path = folder / SCORES
+    if not path.is_file():
+        return []
     try:
-        there = [one for one in read_results(path) if isinstance(one, Score) and not one.detail]
+        return [one for one in read_results(path) if isinstance(one, Score) and not one.detail]
     except ValueError as error:
         raise UserError(f"{error}. Move the file away, or name another folder with --out.") from error
+
+
+def made_otherwise(path: Path, there: Iterable[Score], scores: Iterable[Score]) -> Iterator[str]:
+    """A line for each set of which the file also held scores that may not be compared with these."""
     now = {score.key: score for score in scores if not score.detail}
     again = {(score.condition, score.run) for score in scores}
     found: dict[tuple[str, str], dict[str, None]] = {}
@@ -68,7 +95,7 @@ def _rows(scores: Sequence[Score], per_image: Sequence[PerImage]) -> Iterator[di
                 "run": run,
                 "key": part.key,
                 "source_id": name,
-                "value": repr(float(value)),
+                "value": "" if np.isnan(value) else repr(float(value)),
                 "mark": score.mark,
                 "fakes": score.provenance.digests.get("fakes", ""),
             }

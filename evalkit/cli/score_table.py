@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from evalkit.cli.score_files import SCORES
@@ -70,7 +71,7 @@ def _table(scores: Sequence[Score], quantities: Sequence[Quantity]) -> Table:
         own = {score.key: score for score in scores if (score.condition, score.run) == (condition, run)}
         some = next(score for key, score in own.items() if key in wanted)
         cells = [_cell(own[one.key], one) if one.key in own else "" for one in quantities]
-        table.add_row(_name(some), _size(some), *cells)
+        table.add_row(escape(_name(some)), _size(some), *cells)
     return table
 
 

@@ -113,17 +113,16 @@ def train(
 def verify(folder: str, images: str, labels: str, absent: Literal["zero", "skip"], accelerator: str) -> None:
     """Score real photos: the ceiling of FCN-scores, and what blur and wrong labels make of it."""
     from evalkit.metrics.pictures import picture_set
-    from evalkit.metrics.segmenters import open_segmenter, trained_on
+    from evalkit.metrics.segmenters import ceiling_note, open_segmenter
     from generators.segmenter import verify as verified
 
     found = open_segmenter(Path(folder).expanduser())
-    if known := trained_on(found, picture_set(images)):
-        warn(
-            f"{images}: the segmenter was trained on {known} of these photos, so the ceiling is too high. Take others."
-        )
+    photos = picture_set(images)
+    for line in ceiling_note(found, photos):
+        warn(f"{images}: {line}.")
     with progress_bar("Verifying") as advance:
         rows = verified(found, images, labels, device=accelerator, absent=absent, on_progress=advance)
-    _show(found, rows)
+    _show(found, rows, len(photos), absent)
     for line in _complaints(rows):
         warn(line)
 
@@ -149,12 +148,13 @@ def _classes(told: str | None, labels: str) -> "Classes":
     return found
 
 
-def _show(found: "Segmenter", rows: Sequence["Row"]) -> None:
+def _show(found: "Segmenter", rows: Sequence["Row"], n_photos: int, absent: str) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(_table(f"Segmenter {found.name} on real photos", "photos", [
+    console.print(_table(f"Segmenter {found.name} on {n_photos:,} real photos (absent classes: {absent})", "photos", [
         (row.title, (row.found.pixel_accuracy, row.found.class_accuracy, row.found.class_iou)) for row in rows
     ], list(_TITLES.values())))  # fmt: skip
     table = Table(title="Real photos, class by class", title_justify="left")
@@ -164,7 +164,7 @@ def _show(found: "Segmenter", rows: Sequence["Row"]) -> None:
     for name, pixels, accuracy, iou in zip(
         found.classes.names, first.pixels_by_class, first.found.accuracies, first.found.ious, strict=True
     ):
-        table.add_row(name, f"{pixels:,}", _number(accuracy), _number(iou))
+        table.add_row(escape(name), f"{pixels:,}", _number(accuracy), _number(iou))
     console.print(table)
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bars
 
-from evalkit.cli.messages import say
+from evalkit.cli.messages import duration, is_first_process, say, telling_bar
 from studies.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
 _PEER_WAIT_S = 3.0
 _MOST_LOSSES = 4
-_LINE_EVERY_S = 60.0
 
 
 def _show_presets(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -190,7 +185,7 @@ def _train_here(asked: _Asked, hardware: "Hardware", *, tensorboard: bool) -> No
             finished = train_run(asked.config, run, hardware, show, tell=say, tensorboard=tensorboard)
     except KeyboardInterrupt:
         raise UserError("Stopped; run the same command to go on from the last checkpoint.") from None
-    if _rank() != 0:
+    if not is_first_process():
         return
     if finished.resumed_at == finished.images_shown:
         say(f"{run}: finished already; all {finished.images_shown:,} images have been shown.")
@@ -206,50 +201,25 @@ def _show_estimate(config: "RunConfig", hardware: "Hardware") -> None:
     click.echo(json.dumps({"config": to_dict(config), "estimate": dataclasses.asdict(found)}, indent=2))
     images = config.training.total_images
     say(
-        f"About {_duration(found.seconds)} for {images:,} images: {found.seconds_per_image:.3g} s per image on "
+        f"About {duration(found.seconds)} for {images:,} images: {found.seconds_per_image:.3g} s per image on "
         f"{found.device}, {found.steps_timed} steps timed. Without --dry-run the run begins."
     )
 
 
 @contextmanager
 def training_bar(label: str) -> Iterator[Callable[["Progress"], None]]:
-    """A bar on stderr with images per second, time left and losses; without a terminal, a line at each quarter and each minute."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[told]}"))
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(label, total=None, told="starting")
-        quarters, said = 0, time.monotonic()
-
-        def show(progress: "Progress") -> None:
-            nonlocal quarters, said
-            told = _told(progress)
-            bars.update(task, completed=progress.images_shown, total=progress.total_images, told=told)
-            before, quarters = quarters, 4 * progress.images_shown // progress.total_images
-            if bars.disable and (quarters > before or time.monotonic() - said > _LINE_EVERY_S):
-                said = time.monotonic()
-                say(f"  {label}: {told}")
-
-        yield show
+    """A bar on stderr with images per second, time left and losses; see `telling_bar`."""
+    with telling_bar(label, "starting") as show:
+        yield lambda progress: show(progress.images_shown, progress.total_images, _told(progress))
 
 
 def _told(progress: "Progress") -> str:
     parts = [f"{progress.images_shown:,} of {progress.total_images:,} images"]
     if progress.seconds_left is not None and progress.images_shown < progress.total_images:
-        parts.append(f"{progress.images_per_second:.3g} images/s, {_duration(progress.seconds_left)} left")
+        parts.append(f"{progress.images_per_second:.3g} images/s, {duration(progress.seconds_left)} left")
     losses = list(progress.losses.items())[:_MOST_LOSSES]
     parts += [f"{name.rpartition('.')[2]} {value:.3g}" for name, value in losses]
     return "  ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    """`2 d 3 h`, `3 h 20 min`, `4 min`, `50 s`."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
 @contextmanager
@@ -260,15 +230,10 @@ def _first_process_speaks() -> Iterator[None]:
     try:
         yield
     except TrainingStoppedError:
-        if _rank() != 0:
+        if not is_first_process():
             sys.exit(1)  # they stop together
         raise
     except (UserError, RuntimeError):
-        if _rank() != 0:
+        if not is_first_process():
             time.sleep(_PEER_WAIT_S)  # torchrun ends this process as soon as the first one has failed
         raise
-
-
-def _rank() -> int:
-    """Number of this process under torchrun, else 0."""
-    return int(os.environ.get("RANK", "0")) if "TORCHELASTIC_RUN_ID" in os.environ else 0

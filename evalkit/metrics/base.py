@@ -74,6 +74,8 @@ class Feature:
     batch_size: int = 1
     one_size: bool = False
     """Whether the parts of an item must be of the same size in pixels."""
+    finite: bool = True
+    """Whether a result that is not finite is an error; False where NaN says that an item has none."""
     summed: bool = False
     """The results of all items are added up (float64) and only the sum is kept; items must all be of one size."""
 

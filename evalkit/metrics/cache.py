@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ FORMAT = 1
 """`user_version` of the database; another one is another version's cache and is refused."""
 _PATIENCE_S = 60.0
 """How long to wait for another process that is writing."""
+_PAUSE_S = 0.05
 _AT_ONCE = 500
 """Keys per question; SQLite allows 999 parameters in old builds."""
 _TABLES = """
@@ -37,8 +39,8 @@ def default_cache_path() -> Path:
 class Cache:
     """Features by (feature key, item key), scores by key, in one SQLite file that several processes may share.
 
-    Nothing in it is ever changed in place. It is a convenience: where it cannot be written (a full disk), the run goes
-    on without it and `trouble` says why.
+    It is a convenience: where it cannot be written (a full disk) or read (damage), the run goes on without it and
+    `trouble` says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +76,7 @@ class Cache:
         for start in range(0, len(items), _AT_ONCE):
             some = items[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            rows = self._connection.execute(
+            rows = self._read(
                 f"SELECT item, data FROM features WHERE feature = ? AND item IN ({marks})",  # noqa: S608  (marks only)
                 (feature, *some),
             )
@@ -88,8 +90,8 @@ class Cache:
 
     def score(self, key: str) -> Any:
         """What was kept under a key, or None."""
-        row = self._connection.execute("SELECT content FROM scores WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        rows = self._read("SELECT content FROM scores WHERE key = ?", (key,))
+        return json.loads(rows[0][0]) if rows else None
 
     def keep_score(self, key: str, content: Any) -> None:
         """Keep a JSON value."""
@@ -104,9 +106,31 @@ class Cache:
             )
         self._connection.execute("PRAGMA synchronous = NORMAL")
         if version != FORMAT:
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.executescript(_TABLES)
-            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+            self._make()
+
+    def _make(self) -> None:
+        """The tables. SQLite waits for others, but not for one that turns to WAL at the same moment; here that is done."""
+        until = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.executescript(_TABLES)
+                self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(_PAUSE_S)
+
+    def _read(self, question: str, parameters: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The rows; none where the file is damaged."""
+        try:
+            return self._connection.execute(question, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            self.trouble = (
+                f"{self.path}: damaged, so it is not used ({error}). Delete it; it only saves time."
+            )
+            return []
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if self.trouble or not rows:

@@ -14,17 +14,12 @@ def check_comparable(scores: Sequence[Score]) -> None:
     """
     for group in by_key(scores).values():
         for other in group[1:]:
-            found = difference(group[0], other)
+            found = group[0].difference(other)
             if found:
                 raise UserError(
                     f"{other.key} of {_name(group[0])} and of {_name(other)} cannot be compared; they differ in {found}. "
                     "Compute both with the same settings against the same images."
                 )
-
-
-def difference(one: Score, other: Score) -> str:
-    """What keeps two scores from being compared, in words; empty if nothing does (see `Score.difference`)."""
-    return one.difference(other)
 
 
 def by_key(scores: Iterable[Score]) -> dict[str, list[Score]]:

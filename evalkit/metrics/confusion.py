@@ -120,11 +120,13 @@ def scores_of_totals(right: Array, labelled: Array, predicted: Array, absent: Ab
     if absent == "skip":
         accuracies, ious = np.where(labelled > 0, accuracies, np.nan), np.where(union > 0, ious, np.nan)
     pixel = np.where(total > 0, right.sum(-1) / (total + _TINY), np.nan)
-    mean_accuracy, mean_iou = (np.where(total > 0, _mean(each), np.nan) for each in (accuracies, ious))
+    mean_accuracy, mean_iou = (
+        np.where(total > 0, mean_over_classes(each), np.nan) for each in (accuracies, ious)
+    )
     return ConfusionScores(pixel, mean_accuracy, mean_iou, accuracies, ious)
 
 
-def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def mean_over_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Over the last axis, without NaN; NaN where nothing else is there."""
     there = ~np.isnan(values)
     total: NDArray[np.float64] = np.where(there, values, 0).sum(-1)

@@ -9,14 +9,16 @@ from evalkit.metrics.base import Array
 
 if TYPE_CHECKING:
     from evalkit.metrics.extract import Task
-    from evalkit.metrics.pictures import Picture
 
-Looks = dict[str, tuple[Array, tuple[str, ...]]]
-"""By a picture's digest: its pixels, and what was done to them."""
+Look = tuple[Array, tuple[str, ...]]
+"""Pixels, and what was done to them."""
+Looks = dict[str, Look]
+"""By a picture's digest."""
+_Coming = dict[str, Future[Look]]
 
 _DECODERS = 4
 _AHEAD = 32
-"""Inputs whose images are decoded before their turn; bounds the memory."""
+"""Images, of the rows begun, that are decoded before their turn; bounds the memory."""
 
 
 def decoded(rows: "Sequence[Sequence[Task]]") -> "Iterator[tuple[Sequence[Task], Looks]]":
@@ -26,21 +28,25 @@ def decoded(rows: "Sequence[Sequence[Task]]") -> "Iterator[tuple[Sequence[Task],
         UserError: An image cannot be read.
     """
     with ThreadPoolExecutor(_DECODERS) as pool:
-        waiting: deque[tuple[Sequence[Task], Future[Looks]]] = deque()
+        waiting: deque[tuple[Sequence[Task], _Coming]] = deque()
+        ahead = 0
         try:
             for row in rows:
                 pictures = {picture.digest: picture for task in row for picture in task.item}
-                waiting.append((row, pool.submit(_look, list(pictures.values()))))
-                if len(waiting) > _AHEAD:
-                    first, looks = waiting.popleft()
-                    yield first, looks.result()
+                coming = {digest: pool.submit(picture.look) for digest, picture in pictures.items()}
+                waiting.append((row, coming))
+                ahead += len(coming)
+                # One row, however long, is always on its way while another is worked on.
+                while ahead > _AHEAD and len(waiting) > 1:
+                    ahead -= len(waiting[0][1])
+                    yield _come(*waiting.popleft())
             while waiting:
-                first, looks = waiting.popleft()
-                yield first, looks.result()
+                yield _come(*waiting.popleft())
         finally:
-            for _, future in waiting:
-                future.cancel()
+            for _, coming in waiting:
+                for future in coming.values():
+                    future.cancel()
 
 
-def _look(pictures: "Sequence[Picture]") -> Looks:
-    return {picture.digest: picture.look() for picture in pictures}
+def _come(row: "Sequence[Task]", coming: _Coming) -> "tuple[Sequence[Task], Looks]":
+    return row, {digest: future.result() for digest, future in coming.items()}

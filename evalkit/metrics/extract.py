@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ ItemRef = tuple[Picture, ...]
 """What one result is about, before it is decoded."""
 _KEEP_EVERY_S, _TELL_EVERY_S = 5.0, 0.2
 _DIGEST_LENGTH = 64
+Sized = tuple[str, tuple[int, ...]]
+"""A file, and the height and width of its image in px."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Harvest:
     """By name of the request, float64."""
     troubles: dict[str, dict[str, str]] = field(default_factory=dict)
     """By name of the request: by item key (empty: of all items), why not."""
+    firsts: dict[str, "Sized"] = field(default_factory=dict)
+    """Of sums, by name of the request: the first image, whose size all must have."""
 
     def add(self, request: Request, name: str, keys: Sequence[str], arrays: Sequence[Array]) -> None:
         """Results of a batch."""
@@ -89,7 +94,7 @@ def _taken_when_decoded(_: object) -> list[Array]:
     raise AssertionError("fingerprints are taken when an image is decoded")
 
 
-FINGERPRINT = Feature("fingerprint", {"recipe": "1"}, lambda _: _taken_when_decoded)
+FINGERPRINT = Feature("fingerprint", {"recipe": "2"}, lambda _: _taken_when_decoded)
 """Of each image: SHA-256 of its pixels, and in words what was done to them that other tools would not do."""
 
 
@@ -111,9 +116,13 @@ class Extraction:
     def ask(self, feature: Feature, items: Sequence[ItemRef]) -> None:
         """Want a feature of these items."""
         request = self._requests.setdefault(_request_name(feature, items), Request(feature))
-        for number, item in enumerate(items):
-            # A sum counts an image as often as it is there; of other features one result does for all its copies.
-            request.items[f"{number} {item_key(item)}" if feature.summed else item_key(item)] = item
+        seen: Counter[str] = Counter()
+        for item in items:
+            key = item_key(item)
+            # A sum counts an image as often as it is in its set, and one set is asked for in any order, as often as it
+            # is needed; of other features one result does for all copies of an image.
+            request.items[f"{seen[key]} {key}" if feature.summed else key] = item
+            seen[key] += 1
 
     def run(self) -> None:
         """Look up, compute, keep.
@@ -206,12 +215,13 @@ class Extraction:
     def _merge(self, harvests: Sequence[Harvest]) -> None:
         """What the processes brought together."""
         sums: dict[str, Array] = {}
+        firsts: dict[str, Sized] = {}
         for harvest in harvests:
-            for key, arrays in harvest.features.items():
-                self._found.setdefault(key, {}).update(arrays)
+            self._keep(harvest.features)  # other machines have caches of their own
             for name, part in harvest.sums.items():
-                if name in sums and sums[name].shape != part.shape:
-                    self._requests[name].troubles[""] = "its images are not all of one size."
+                first, other = firsts.setdefault(name, harvest.firsts[name]), harvest.firsts[name]
+                if other[1] != first[1]:
+                    self._requests[name].troubles[""] = _unlike(first, other)
                     continue
                 sums[name] = sums[name] + part if name in sums else part
             for name, lines in harvest.troubles.items():
@@ -234,9 +244,15 @@ class _Batches:
         """Hand on one task; its images are those in `looks`."""
         feature = self._requests[task.request].feature
         arrays = tuple(looks[picture.digest][0] for picture in task.item)
-        if feature.one_size and len({array.shape[:2] for array in arrays}) > 1:
-            self._trouble(task.request, task.key, _sizes(task.item, arrays))
+        sized = [(one.where, array.shape[:2]) for one, array in zip(task.item, arrays, strict=True)]
+        if feature.one_size and sized[0][1] != sized[-1][1]:
+            self._trouble(task.request, task.key, _unlike(sized[0], sized[-1]))
             return
+        if feature.summed:
+            first = self._harvest.firsts.setdefault(task.request, sized[0])
+            if sized[0][1] != first[1]:  # results of 2x3 and 3x2 px would add up, to nonsense
+                self._trouble(task.request, task.key, _unlike(first, sized[0]))
+                return
         waiting = self._waiting.setdefault(task.request, [])
         waiting.append((task, arrays))
         if len(waiting) >= self._batch_size(task.request):
@@ -274,7 +290,7 @@ class _Batches:
         except UserError as error:
             if len(waiting) == 1:
                 task = waiting[0][0]
-                self._trouble(name, task.key, f"{task.item[-1].where}: {error}")
+                self._trouble(name, task.key, f"{_where(task.item)}: {error}")
                 return
             for one in waiting:  # the others are computed all the same
                 self._waiting[name] = [one]
@@ -285,11 +301,9 @@ class _Batches:
     ) -> None:
         request = self._requests[name]
         for (task, _), array in zip(waiting, arrays, strict=True):
-            before = self._harvest.sums.get(name)
-            if request.feature.summed and before is not None and before.shape != array.shape:
-                where = task.item[0].where
-                self._trouble(name, task.key, f"{where}: of another size than the images before it.")
-                return
+            if request.feature.finite and not np.isfinite(array).all():
+                self._trouble(name, task.key, _overflow(task.item, request.feature))
+                continue
             self._harvest.add(request, name, [task.key], [array])
 
 
@@ -337,10 +351,17 @@ def _count(rows: Sequence[Sequence[Task]]) -> int:
     return sum(len({picture.digest for task in row for picture in task.item}) for row in rows)
 
 
-def _sizes(item: ItemRef, arrays: Sequence[Array]) -> str:
-    first, other = item[0], item[-1]
-    (one, two) = (f"{array.shape[1]}x{array.shape[0]}" for array in (arrays[0], arrays[-1]))
-    return (
-        f"{other.where} is {two} px, {first.where} is {one} px; images that are compared pixel by pixel must be of one "
-        "size. Generate, or resize, both alike."
-    )
+def _where(item: ItemRef) -> str:
+    """The files of an item."""
+    return " and ".join(picture.where for picture in item)
+
+
+def _overflow(item: ItemRef, feature: Feature) -> str:
+    half = feature.settings.get("precision") == "fp16"
+    remedy = "leave out --precision fp16" if half else "look at the weights: they may be damaged"
+    return f"{_where(item)}: {feature.name} is not finite; {remedy}."
+
+
+def _unlike(first: Sized, other: Sized) -> str:
+    (one, two) = (f"{where} is {size[1]}x{size[0]} px" for where, size in (first, other))
+    return f"{two}, {one}; images that are compared place by place must be of one size. Generate, or resize, both alike."

@@ -1,5 +1,6 @@
 """FCN-scores: whether a segmenter that was trained on photos finds in a fake what its label map asked for."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.metrics.base import Array, Extractor, Feature, Item, Metric, Options, Quantity, Value, Want
-from evalkit.metrics.confusion import ConfusionScores, confusion, scores, scores_of_totals
+from evalkit.metrics.confusion import (
+    ConfusionScores,
+    confusion,
+    mean_over_classes,
+    scores,
+    scores_of_totals,
+)
 from evalkit.metrics.segmenters import FAR_LEVELS, Segmenter
 from evalkit.results import Interval
 from studies.errors import UserError
@@ -71,7 +78,7 @@ class Fcn(Metric):
                 "fcn: no pixel of any label map counts (all are void). Is it the right --classes file?"
             )
         total, images = scores(pooled, options.absent), scores(histograms, "skip")
-        drawn = _bootstrap(histograms, options)
+        drawn = _bootstrap(histograms, total, options)
         notes = (*_absent_notes(pooled, segmenter, options), *_size_notes(rows[:, n_classes**2 :], segmenter))
         values: list[Value] = []
         for key in keys:
@@ -184,17 +191,21 @@ def _absent_notes(pooled: NDArray[np.int64], segmenter: Segmenter, options: Opti
 def _size_notes(extra: NDArray[np.int64], segmenter: Segmenter) -> tuple[str, ...]:
     """What a reader must know about sizes, and about photos where label maps are read."""
     notes, known = [], segmenter.photo_px
+    strange: dict[str, int] = {}
+    fitted: dict[str, int] = {}
     for size, count in zip(*np.unique(extra[:, :4], axis=0, return_counts=True), strict=True):
         image, label = (int(size[0]), int(size[1])), (int(size[2]), int(size[3]))
         if known is not None and image != known:
-            notes.append(
-                f"{count} images are {_told(image)} px, the photos that the segmenter was trained on {_told(known)}: detail "
-                "that it does not know lowers scores; for a fair ceiling bring the reals to that size too"
-            )
+            strange[f"{_told(image)} px"] = strange.get(f"{_told(image)} px", 0) + int(count)
         elif image != label:
-            notes.append(
-                f"{count} images are {_told(image)} px, their label maps {_told(label)}: resized as declared"
-            )
+            fitted[f"{_told(image)} px, their label maps {_told(label)}"] = int(count)
+    if known is not None and strange:
+        notes.append(
+            f"{_counted(strange)}, the photos that the segmenter was trained on {_told(known)}: detail "
+            "that it does not know lowers scores; for a fair ceiling bring the reals to that size too"
+        )
+    if fitted:
+        notes.append(f"{_counted(fitted)}: resized as declared")
     if segmenter.reads_label_maps and extra[:, 4].mean() > 1000 * FAR_LEVELS:
         notes.append(
             f"on average {extra[:, 4].mean() / 1000:.0f} levels from the nearest colour of a class: these look like photos, or like label maps in other colours"
@@ -202,12 +213,26 @@ def _size_notes(extra: NDArray[np.int64], segmenter: Segmenter) -> tuple[str, ..
     return tuple(notes)
 
 
+def _counted(images: Mapping[str, int]) -> str:
+    """How many images are of which size; of many sizes the commonest."""
+    most = max(images, key=lambda size: images[size])
+    if len(images) == 1:
+        return f"{images[most]} images are {most}"
+    return f"{sum(images.values())} images are of {len(images)} sizes ({images[most]} are {most})"
+
+
 def _told(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _bootstrap(histograms: NDArray[np.int64], options: Options) -> ConfusionScores | None:
-    """Scores of sets drawn with replacement from these images; None for fewer than two."""
+def _bootstrap(
+    histograms: NDArray[np.int64], total: ConfusionScores, options: Options
+) -> ConfusionScores | None:
+    """Scores of sets drawn with replacement from these images; None for fewer than two.
+
+    A class that few images have is missing from many of these sets. That says nothing of how well it is recognised, so
+    it is left out of their means; classes that no label at all has count in every set as they do in `total`.
+    """
     n = len(histograms)
     if n < 2:
         return None
@@ -222,7 +247,18 @@ def _bootstrap(histograms: NDArray[np.int64], options: Options) -> ConfusionScor
         ]
     )
     drawn_right, labelled, predicted = np.split(totals, 3, axis=1)
-    return scores_of_totals(drawn_right, labelled, predicted, options.absent)
+    drawn = scores_of_totals(drawn_right, labelled, predicted, "skip")
+    n_labelled = np.count_nonzero(histograms.sum((0, 2)))
+
+    def means(parts: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+        there = np.where(labelled > 0, parts, np.nan)
+        return mean_over_classes(there) * (n_labelled / np.count_nonzero(~np.isnan(whole)))
+
+    return dataclasses.replace(
+        drawn,
+        class_accuracy=means(drawn.accuracies, total.accuracies),
+        class_iou=means(drawn.ious, total.ious),
+    )
 
 
 def _spread(drawn: NDArray[np.float64], options: Options) -> tuple[Interval | None, float | None]:

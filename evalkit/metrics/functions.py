@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from evalkit.metrics.base import Array, Options, Precision
 from evalkit.metrics.cache import Cache, default_cache_path
-from evalkit.metrics.pictures import picture_set
+from evalkit.metrics.labelling import Labelling, open_labelling
+from evalkit.metrics.pictures import PictureSet, picture_set
 from evalkit.metrics.scoring import Candidate, score_sets
 from evalkit.results import Score
 from studies.errors import UserError
 from studies.imagesets import ImageSet
+from studies.records import REAL
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from evalkit.metrics.segmenters import Segmenter
 
 
 Images = Union[str, Path, ImageSet, Array, "Tensor"]
@@ -25,6 +29,10 @@ def score_images(
     fake: Images,
     names: str | list[str],
     *,
+    labels: str | Path | None = None,
+    classes: str | Path | None = None,
+    segmenter: "Segmenter | str | Path | None" = None,
+    absent: Literal["zero", "skip"] = "zero",
     precision: Precision = "fp32",
     random_weights: int | None = None,
     device: str = "auto",
@@ -37,6 +45,11 @@ def score_images(
         real: The real images. Paired metrics match them with the fakes by name (arrays: by index).
         fake: The generated images.
         names: Metrics or single quantities, such as "fid" or ["ssim", "lpips_vgg"].
+        labels: Folder of label maps of the inputs, for FCN-scores.
+        classes: What they mean: a classes.json, or "cityscapes"; found beside them, or with the segmenter, if not given.
+        segmenter: For FCN-scores: what `segmenters.from_callable` gives, a folder of `evalkit segmenter train`, "palette"
+            or "ids".
+        absent: FCN-scores: classes that no label has count as 0, as in pix2pix, or not at all.
         precision: fp16 only where it is faster and close enough; else fp32 is used.
         random_weights: Seed of random weights in place of pretrained ones; the scores say so.
         device: auto, cpu or cuda.
@@ -47,17 +60,33 @@ def score_images(
         UserError: An image cannot be read, a name is unknown, weights are missing, or the sets do not fit the metric.
     """
     asked = [names] if isinstance(names, str) else names
-    options = Options(precision=precision, random_weights=random_weights, device=device, seed=seed)
     reals, fakes = picture_set(real, name="real"), picture_set(fake, name="fake")
+    maps, found = _labelled(labels, classes, segmenter, fakes.source_ids)
+    options = Options(precision, random_weights, device, found, absent, seed=seed)
     kept = Cache(default_cache_path()) if cache else None
     try:
-        scored = score_sets(reals, [Candidate("fake", None, fakes)], asked, options, cache=kept)
+        scored = score_sets(reals, [Candidate("fake", None, fakes)], asked, options, labels=maps, cache=kept)
     finally:
         if kept is not None:
             kept.close()
     if scored.left_out:
         raise UserError(scored.left_out[0])
-    return {score.key: score for score in scored.scores if not score.detail}
+    return {score.key: score for score in scored.scores if not score.detail and score.condition != REAL}
+
+
+def _labelled(
+    labels: str | Path | None,
+    classes: str | Path | None,
+    segmenter: "Segmenter | str | Path | None",
+    inputs: tuple[str, ...],
+) -> "tuple[PictureSet | None, Segmenter | None]":
+    """Label maps and segmenter, opened; those of a segmenter of one's own are read with its classes."""
+    if segmenter is None or isinstance(segmenter, str | Path):
+        told = (None if one is None else str(one) for one in (labels, classes, segmenter))
+        return open_labelling(Labelling(*told), inputs)
+    from evalkit.metrics.label_maps import label_set
+
+    return None if labels is None else label_set(labels, segmenter.classes, matching=inputs), segmenter
 
 
 def fid(real: Images, fake: Images, **options: Any) -> Score:

@@ -194,9 +194,12 @@ def read_label_map(path: Path, classes: Classes) -> Array:
     classes, else indices.
 
     Raises:
-        UserError: Not an image, or an index or colour that is no class (names file and pixel).
+        UserError: Not an image, a JPEG, an index or colour that is no class (names file and pixel), or a palette file whose
+            colours and indices contradict each other.
     """
     with _opened(path) as image:
+        if image.format in ("JPEG", "MPO"):
+            raise UserError(f"{path}: was saved as JPEG, which changes colours and indices; use the PNG.")
         if image.mode == "P":
             return _from_palette_file(image, path, classes)
         if image.mode in ("L", "1", "I;16", "I;16B", "I"):
@@ -271,11 +274,14 @@ def _void(told: Any, names: list[str], where: str) -> set[int]:
     if told is None:
         return {index for index, name in enumerate(names) if name.lower() in _VOID_NAMES}
     listed = told if isinstance(told, list) else [told]
-    found = {names.index(one) if isinstance(one, str) and one in names else one for one in listed}
-    wrong = [one for one in found if type(one) is not int or not 0 <= one < IGNORED + 1]
+    found = [names.index(one) if isinstance(one, str) and one in names else one for one in listed]
+    wrong = [one for one in found if type(one) is not int or not (0 <= one < len(names) or one == IGNORED)]
     if wrong:
-        raise UserError(f"{where}: 'void' names {wrong[0]!r}; allowed are numbers or names of its classes.")
-    return {index for index in found if index < len(names)}  # 255 never counts anyway
+        raise UserError(
+            f"{where}: 'void' names {wrong[0]!r}; allowed are names of its classes and their numbers, 0 to {len(names) - 1} "
+            "(255 never counts). What has another number in the files needs a name under 'classes' first."
+        )
+    return {index for index in found if index != IGNORED}
 
 
 def _packed(colours: Any) -> Any:
@@ -298,13 +304,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _from_indices(indices: Array, path: Path, classes: Classes) -> Array:
+    small = indices
     if indices.dtype != np.uint8:
-        indices = (
-            np.clip(indices, 0, _UNKNOWN).astype(np.uint8)
-            if indices.max() > IGNORED
-            else indices.astype(np.uint8)
-        )
-    numbers: Array = classes.numbers[indices]
+        small = np.where((indices < -1) | (indices > IGNORED), _UNKNOWN, indices).astype(np.uint8)
+    numbers: Array = classes.numbers[small]
     if (numbers == _UNKNOWN).any():
         row, column = np.argwhere(numbers == _UNKNOWN)[0]
         known = sorted(one.index for one in classes.entries)
@@ -319,14 +322,9 @@ def _from_colours(pixels: Array, path: Path, classes: Classes) -> Array:
     numbers: NDArray[np.uint8] = classes.numbers_of_colours[_packed(pixels)]
     if (numbers == _UNKNOWN).any():
         row, column = np.argwhere(numbers == _UNKNOWN)[0]
-        lossy = (
-            " It was saved as JPEG, which changes colours; use the PNG."
-            if path.suffix.lower() in (".jpg", ".jpeg")
-            else ""
-        )
         raise UserError(
             f"{path}: pixel x={column}, y={row} has colour {pixels[row, column].tolist()}, which is no class of "
-            f"{classes.title}.{lossy or ' Is it the right --classes file?'}"
+            f"{classes.title}. Is it the right --classes file?"
         )
     return numbers
 
@@ -334,4 +332,17 @@ def _from_colours(pixels: Array, path: Path, classes: Classes) -> Array:
 def _from_palette_file(image: Image.Image, path: Path, classes: Classes) -> Array:
     pixels = np.asarray(image.convert("RGB"))
     numbers: Array = classes.numbers_of_colours[_packed(pixels)]
-    return numbers if not (numbers == _UNKNOWN).any() else _from_indices(np.asarray(image), path, classes)
+    told = numbers != _UNKNOWN
+    if told.all():
+        return numbers
+    indices = np.asarray(image)
+    by_index = _from_indices(indices, path, classes)
+    against = told & (numbers != by_index)
+    if against.any():
+        (row, column), (other_row, other_column) = np.argwhere(against)[0], np.argwhere(~told)[0]
+        raise UserError(
+            f"{path}: pixel x={column}, y={row} is one class of {classes.title} by its colour {pixels[row, column].tolist()} "
+            f"and another by its index {indices[row, column]}, and colour {pixels[other_row, other_column].tolist()} is no "
+            "class. Add that colour to the palette, or save the maps as grayscale indices."
+        )
+    return by_index

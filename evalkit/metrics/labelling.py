@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from evalkit.metrics.label_maps import Classes
     from evalkit.metrics.segmenters import Segmenter
 
-BUILT_IN = ("cityscapes", "cityscapes_train_ids", "palette", "ids")
-"""Words that may stand in the place of a path in [metrics] classes and segmenter."""
-
 
 @dataclass(frozen=True)
 class Labelling:

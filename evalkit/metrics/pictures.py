@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 _READERS = 8
 """Threads that hash files; hashing waits for the disk and leaves Python's lock."""
-_AS_IT_IS = ("no colour profile: taken as sRGB", "sRGB profile")
+_AS_IT_IS = (
+    "no colour profile: taken as sRGB",
+    "sRGB profile",
+    "palette to RGB",
+    "16-bit colour cut to its high byte",
+)
 """Endings of decoding steps that leave the pixels as every other tool reads them."""
 
 
@@ -177,11 +182,8 @@ def _of_array(images: Any, name: str) -> PictureSet:
             f"{name}: an array of {stack.dtype} {stack.shape}; images are uint8 (n, height, width, 3) in NumPy, or "
             "uint8 (n, 3, height, width) in torch."
         )
-    width = len(str(len(stack) - 1))
     pictures = (
-        Picture(
-            f"{index:0{width}}", _array_digest(image), functools.partial(_same, image), f"{name}[{index}]"
-        )
+        Picture(str(index), _array_digest(image), functools.partial(_same, image), f"{name}[{index}]")
         for index, image in enumerate(stack)
     )
     return PictureSet(name, tuple(pictures))

@@ -157,13 +157,18 @@ _FEATURE_OF = {"psnr": "pixel_errors", "ssim": "ssim", "ms_ssim": "ms_ssim", "l1
 _FEATURES = {
     "pixel_errors": Feature("pixel_errors", {"pixel_errors": "recipe 1"}, _errors, one_size=True),
     "ssim": Feature(
-        "ssim", {"ssim": f"{WINDOW}, mean over RGB without the border, recipe 1"}, _ssim, one_size=True
+        "ssim",
+        {"ssim": f"{WINDOW}, mean over RGB without the border, recipe 1"},
+        _ssim,
+        one_size=True,
+        finite=False,
     ),
     "ms_ssim": Feature(
         "ms_ssim",
         {"ms_ssim": f"{WINDOW}, 5 scales, RGB, negative structure as 0, recipe 1"},
         _ms_ssim,
         one_size=True,
+        finite=False,
     ),
 }
 _RANGES = {"psnr": (0, np.inf), "ssim": (-1, 1), "ms_ssim": (0, 1), "l1": (0, 1)}

@@ -7,20 +7,26 @@ import platform
 from collections.abc import Mapping, Sequence
 
 from evalkit.metrics import METRICS
-from evalkit.metrics.base import Options
+from evalkit.metrics.base import Options, Statistics
 from evalkit.metrics.cache import Cache
+from evalkit.metrics.lpips import NETWORKS
 from evalkit.metrics.pictures import PictureSet
 from evalkit.metrics.team import Team
 from evalkit.metrics.weights import settings_of
 
-_PROBES = {"inception": "inception", "alexnet": "alex", "vgg16": "vgg", "squeezenet": "squeeze"}
+_PROBES = {"inception": "inception", **{trunk.weights: name for name, trunk in NETWORKS.items()}}
 """File of weights -> network that is tried."""
 _IMAGES = 64
+_NOT_MIXED = (
+    "Half precision is not used: the reals are statistics of float32 features, and the two are never mixed; give the"
+    " real images themselves."
+)
 
 
 def settle_precision(
     asked: Mapping[str, tuple[str, ...]],
     options: Options,
+    reals: PictureSet | Statistics,
     sets: Sequence[PictureSet],
     cache: Cache | None,
     team: Team,
@@ -28,10 +34,12 @@ def settle_precision(
     """Options of each metric asked for, and a line for each network that was tried.
 
     A metric keeps half precision only if every network that it needs passes `half_precision.check` on the first images;
-    what was found is kept in the cache, for this machine.
+    what was found is kept in the cache, for this machine. Statistics are of float32 features, and so are the fakes then.
     """
     if options.precision == "fp32" or not sets:
         return dict.fromkeys(asked, options), []
+    if isinstance(reals, Statistics):
+        return dict.fromkeys(asked, dataclasses.replace(options, precision="fp32")), [_NOT_MIXED]
     verdicts: dict[str, tuple[bool, str]] = {}
     settled = {}
     for name, keys in asked.items():

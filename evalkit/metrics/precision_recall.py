@@ -56,9 +56,8 @@ class PrecisionRecall(Metric):
 
     def settings(self, keys: Sequence[str], options: Options) -> Mapping[str, str]:
         """Those of the features, and the numbers of neighbours."""
-        settings = {name: value for name, value in pool3(options).settings.items() if name != "recipe"}
         return {
-            **settings,
+            **pool3(options).settings,
             "neighbours": ", ".join(f"{key} {k}" for key, k in NEIGHBOURS.items() if key in keys),
         }
 

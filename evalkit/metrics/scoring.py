@@ -1,5 +1,6 @@
 """Image sets -> scores: what each metric wants is collected, computed in one pass, and made into records."""
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -24,7 +25,9 @@ from evalkit.results import Provenance, Score, decode_record, encode_record
 from studies.errors import UserError, did_you_mean
 from studies.records import REAL
 
-PACKAGES = ("evalkit", "numpy", "scipy", "torch", "pytorch-fid", "lpips", "torchmetrics", "scikit-image")
+PACKAGES = (
+    "evalkit", "numpy", "scipy", "pillow", "torch", "pytorch-fid", "lpips", "torchmetrics", "scikit-image",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,9 @@ class _Question:
                 _set_key(one)
                 for one in (self.reals, self.candidate.fakes, self.labels if self.metric.labelled else None)
             ],
+            "n": self.reals.n if isinstance(self.reals, Statistics) else None,
             "options": [options.seed, options.confidence_level, options.absent],
-            "evalkit": importlib.metadata.version("evalkit"),
+            "evalkit": _version("evalkit"),
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -154,7 +158,7 @@ def score_sets(
             not raise; they are `left_out`.
     """
     asked, left_out = _available(chosen(names), options, reals, labels)
-    settled, remarks = settle_precision(asked, options, [one.fakes for one in candidates], cache, team)
+    settled, remarks = settle_precision(asked, options, reals, [one.fakes for one in candidates], cache, team)
     questions = _questions(reals, candidates, asked, settled, labels, left_out)
     known = {id(one): cache.score(one.memo_key) if cache else None for one in questions}
     open_questions = [one for one in questions if team.first_says(known[id(one)] is None)]
@@ -173,14 +177,10 @@ def score_sets(
     scores: list[Score] = []
     per_image: list[PerImage] = []
     for question in questions:
-        try:
-            answer = known[id(question)] or _answer(question, extraction)
-        except UserError as error:
-            left_out.append(f"{question.title}: {error}")
-            continue
-        if cache is not None and known[id(question)] is None:
-            cache.keep_score(question.memo_key, answer)
-        _unpack(answer, question, study, scores, per_image)
+        for part, answer in _answers(question, known[id(question)], extraction, left_out):
+            if cache is not None and known[id(question)] is None:
+                cache.keep_score(part.memo_key, answer)
+            _unpack(answer, question, study, scores, per_image)
     if cache is not None and cache.trouble:
         remarks.append(cache.trouble)
     return Scored(tuple(scores), tuple(per_image), tuple(left_out), tuple(remarks))
@@ -284,6 +284,27 @@ def _partners(fakes: PictureSet, others: PictureSet, what: str) -> PictureSet:
     return PictureSet(others.name, tuple(by_id[name] for name in fakes.source_ids))
 
 
+def _answers(
+    question: _Question, known: Any, extraction: Extraction, left_out: list[str]
+) -> list[tuple[_Question, dict[str, Any]]]:
+    """The answer, known or computed; where not all of its quantities can be, those that can, and lines for the others."""
+    if known is not None:
+        return [(question, known)]
+    with contextlib.suppress(UserError):
+        return [(question, _answer(question, extraction))]
+    found: list[tuple[_Question, dict[str, Any]]] = []
+    reasons: dict[str, list[str]] = {}
+    for key in question.keys:
+        wants = question.metric.wants((key,), question.options)
+        part = dataclasses.replace(question, keys=(key,), wants=wants)
+        try:
+            found.append((part, _answer(part, extraction)))
+        except UserError as error:
+            reasons.setdefault(str(error), []).append(key)
+    left_out += [f"{', '.join(keys)} of {question.candidate.title}: {line}" for line, keys in reasons.items()]
+    return found
+
+
 def _answer(question: _Question, extraction: Extraction) -> dict[str, Any]:
     """Compute one metric on one candidate: the scores as JSON values, without condition, run and study."""
     metric = question.metric
@@ -349,7 +370,7 @@ def _about(
         sets["labels"] = question.labels
     for role, one in sets.items():
         if isinstance(one, Statistics):
-            digests[role] = hashlib.sha256(one.mean.tobytes() + one.covariance.tobytes()).hexdigest()
+            digests[role] = _set_key(one)
             if one.n is not None:
                 sizes[role] = one.n
             continue
@@ -358,7 +379,8 @@ def _about(
         digests[role] = set_digest(one.source_ids, [digest for digest, _ in prints])
         spare = 0 if role == "fakes" else len(set(one.source_ids) - set(question.candidate.fakes.source_ids))
         if spare and (question.metric.paired or role == "labels"):
-            notes.append(f"{spare} of the {role} has no fake of its name and counts for nothing here")
+            have, count = ("has", "counts") if spare == 1 else ("have", "count")
+            notes.append(f"{spare} of the {role} {have} no fake of its name and {count} for nothing here")
         odd = [(picture, steps) for picture, (_, steps) in zip(one.pictures, prints, strict=True) if steps]
         if odd:
             picture, steps = odd[0]
@@ -402,10 +424,11 @@ def _set_key(one: PictureSet | Statistics | None) -> str:
 
 
 def _software() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

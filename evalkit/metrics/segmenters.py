@@ -237,6 +237,14 @@ def trained_on(segmenter: Segmenter, photos: PictureSet) -> int:
     return sum(photo.digest[:DIGEST_LENGTH] in segmenter.trained_on for photo in photos.pictures)
 
 
+def ceiling_note(segmenter: Segmenter, photos: PictureSet) -> tuple[str, ...]:
+    """Says so where the photos that are to tell the ceiling are among those that the segmenter was trained on."""
+    known = trained_on(segmenter, photos)
+    if not known:
+        return ()
+    return (f"the segmenter was trained on {known} of these photos, so the ceiling is too high; take others",)
+
+
 def resized(image: Array, size: Size) -> Array:
     """(height, width, 3) uint8, bilinear (with the support of the source when it shrinks), as Pillow does it."""
     if image.shape[:2] == tuple(size):
@@ -282,9 +290,10 @@ def _checked(found: Array, image: Array, name: str) -> Array:
             f"segmenter {name}: gave {found.dtype} {found.shape} for an image of {image.shape[1]}x{image.shape[0]} px; "
             f"whole numbers of shape {(1, *image.shape[:2])} are needed."
         )
-    if found.size and not 0 <= int(found.min()) <= int(found.max()) <= IGNORED:
+    outside = found[(found < 0) | (found > IGNORED)]
+    if outside.size:
         raise UserError(
-            f"segmenter {name}: gave class {int(found.max())}; class numbers are 0 to {IGNORED - 1}."
+            f"segmenter {name}: gave class {int(outside[0])}; class numbers are 0 to {IGNORED - 1}."
         )
     single: Array = found[0].astype(np.uint8)
     return single

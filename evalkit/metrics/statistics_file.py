@@ -1,7 +1,6 @@
 """Mean and covariance of features in pytorch-fid's .npz files, which many tools read and write."""
 
 import os
-import zipfile
 from pathlib import Path
 from typing import IO
 
@@ -27,21 +26,27 @@ def read_statistics(path: Path) -> Statistics:
         pytorch-fid 0.3.0 `fid_score.py`, --save-stats.
     """
     try:
-        with path.open("rb") as stream:
-            stored = np.load(stream, allow_pickle=False)
-            if not isinstance(stored, np.lib.npyio.NpzFile):
-                raise UserError(f"{path} is one bare array, no .npz. {ADVICE}.")
-            missing = [name for name in ("mu", "sigma") if name not in stored]
-            if missing:
-                raise UserError(
-                    f"{path} has no {' and no '.join(missing)}, but {', '.join(stored) or 'nothing'}. {ADVICE}."
-                )
-            arrays = stored["mu"], stored["sigma"], stored.get("n")
+        arrays = _arrays(path)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}.") from None
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read as a statistics file ({error}). {ADVICE}.") from None
+    except UserError:
+        raise
+    except Exception as error:  # NumPy raises many kinds over a damaged file
+        raise UserError(f"{path} cannot be read as a statistics file ({error}). {ADVICE}.") from error
     return _checked(path, *arrays)
+
+
+def _arrays(path: Path) -> tuple[Array, Array, Array | None]:
+    with path.open("rb") as stream:
+        stored = np.load(stream, allow_pickle=False)
+        if not isinstance(stored, np.lib.npyio.NpzFile):
+            raise UserError(f"{path} is one bare array, no .npz. {ADVICE}.")
+        missing = [name for name in ("mu", "sigma") if name not in stored]
+        if missing:
+            raise UserError(
+                f"{path} has no {' and no '.join(missing)}, but {', '.join(stored) or 'nothing'}. {ADVICE}."
+            )
+        return stored["mu"], stored["sigma"], stored.get("n")
 
 
 def write_statistics(path: Path, statistics: Statistics) -> None:

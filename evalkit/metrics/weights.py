@@ -146,8 +146,9 @@ def settings_of(name: str, options: Options) -> str:
 def how_to_bring(name: str, reason: str = "is not there") -> str:
     """One line: which file, where it is looked for, and how to get it."""
     file, path = _file(name), path_of(name)
+    first = "delete it, then " if path.exists() else ""  # what is there is never replaced
     return (
-        f"{file.title} weights: {path} {reason}; run `evalkit weights get {name}`, or download {file.url} where "
+        f"{file.title} weights: {path} {reason}; {first}run `evalkit weights get {name}`, or download {file.url} where "
         f"there is a network and put it there as {file.file_name}, or point TORCH_HOME at a folder that has it in "
         "hub/checkpoints."
     )

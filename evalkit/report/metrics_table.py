@@ -1,6 +1,7 @@
 """The table of metrics next to the fool rate, and the table of how they were made."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from evalkit.report.cells import Cell, Scalar, Table, make_table, text_cell
 from evalkit.report.collect import Collected
@@ -28,7 +29,7 @@ def metrics_pieces(collected: Collected) -> list[Table]:
     """The same in pieces that fit a page, each with the fool rate; those with drawn weights stand by themselves, last."""
     columns = collected.scores.columns
     kinds = [[one for one in columns if bool(one.mark) == drawn] for drawn in (False, True)]
-    parts = [kind[start : start + _ABREAST] for kind in kinds for start in range(0, len(kind), _ABREAST)]
+    parts = [part for kind in kinds for part in _parts(kind)]
     last = len(parts) - 1
     return [
         _with(collected, part, _notes(collected) if number == last else ())
@@ -36,15 +37,35 @@ def metrics_pieces(collected: Collected) -> list[Table]:
     ]
 
 
+def _parts(columns: Sequence[Column]) -> Iterator[list[Column]]:
+    """Few enough to stand abreast; the quantities of one metric stay together where they can."""
+    part: list[Column] = []
+    for _, group in groupby(columns, lambda column: column.first.provenance.analysis):
+        own = list(group)
+        if part and len(part) + len(own) > _ABREAST:
+            yield part
+            part = []
+        part += own
+        while len(part) > _ABREAST:
+            yield part[:_ABREAST]
+            part = part[_ABREAST:]
+    if part:
+        yield part
+
+
 def _with(collected: Collected, columns: Sequence[Column], notes: tuple[str, ...]) -> Table:
     conditions = list(collected.conditions)
+
+    def runs_of(condition: str) -> int:
+        return 1 if condition == REAL else collected.study.runs
+
     if any(column.of(REAL) for column in columns):
         conditions.append(REAL)
     rows = [
         (
             Cell("real (ceiling)" if condition == REAL else condition, {"condition": condition}, words=True),
             *_fool_rate(collected, condition),
-            *(_cell(column, column.of(condition)) for column in columns),
+            *(_cell(column, column.of(condition), runs_of(condition)) for column in columns),
             _sizes([score for column in columns for score in column.of(condition)]),
         )
         for condition in conditions
@@ -63,16 +84,22 @@ def metrics_made_table(collected: Collected) -> Table:
     """One row per quantity: direction, method, source and everything that it depends on."""
     rows = [
         (
-            Cell(_name(column), {"key": column.key}, words=True),
-            text_cell("higher" if column.first.higher_is_better else "lower", "better"),
-            text_cell(column.first.unit or NOTHING, "unit"),
-            text_cell(column.first.method, "method"),
+            Cell(
+                f"{_name(column)} {_arrow(column)}{RANDOM if column.mark else ''}",
+                {"key": column.key, "better": "higher" if column.first.higher_is_better else "lower"},
+                words=True,
+            ),
+            Cell(
+                f"{column.first.method} ({column.first.unit})",
+                {"unit": column.first.unit, "method": column.first.method},
+                words=True,
+            ),
             text_cell(column.first.source, "source"),
             Cell(_settings(column), {"settings": _settings(column), "mark": column.mark}, words=True),
         )
         for column in collected.scores.columns
     ]
-    headings = ("quantity", "better", "unit", "method", "source", "depends on")
+    headings = ("quantity", "method (unit)", "source", "depends on")
     return make_table(collected, "metrics_made", "How the metrics were computed", headings, rows)
 
 
@@ -100,10 +127,13 @@ def _fool_rate(collected: Collected, condition: str) -> tuple[Cell, Cell]:
     return Cell(percent(value), {"fool_rate": value}), Cell(percent_range(interval), ends)
 
 
-def _cell(column: Column, scores: Sequence[Score]) -> Cell:
-    """Over several training runs mean and range; of one, the value and its interval. Runs are never pooled."""
+def _cell(column: Column, scores: Sequence[Score], runs: int) -> Cell:
+    """Over several training runs mean and range; of one, the value and its interval. Runs are never pooled.
+
+    Where some of the runs have no score, the cell says of how many it speaks.
+    """
     values = [score.value for score in scores if score.value is not None]
-    interval = scores[0].interval if len(scores) == 1 else None
+    interval = scores[0].interval if len(scores) == 1 and runs == 1 else None
     mean = sum(values) / len(values) if values else None
     several = len(values) > 1
     raw: dict[str, Scalar] = {
@@ -121,6 +151,8 @@ def _cell(column: Column, scores: Sequence[Score]) -> Cell:
         text += f" ({digits(min(values))} to {digits(max(values))})"
     elif interval:
         text += f" [{digits(interval.low)} to {digits(interval.high)}]"
+    if 0 < len(values) < runs:
+        text += f" ({len(values)} of {runs} runs)"
     if values:
         text += (RANDOM if column.mark else "") + (NOTED if any(score.notes for score in scores) else "")
     return Cell(text, raw)
@@ -136,7 +168,11 @@ def _sizes(scores: Sequence[Score]) -> Cell:
 
 def _heading(column: Column) -> str:
     mark = f", {column.mark} {RANDOM}" if column.mark else ""
-    return f"{_name(column)} {'↑' if column.first.higher_is_better else '↓'}{mark}"
+    return f"{_name(column)} {_arrow(column)}{mark}"
+
+
+def _arrow(column: Column) -> str:
+    return "↑" if column.first.higher_is_better else "↓"
 
 
 def _name(column: Column) -> str:
@@ -157,7 +193,7 @@ def _notes(collected: Collected) -> tuple[str, ...]:
             + (
                 "Each training run is scored by itself, never pooled with others: mean over the runs, and their range."
                 if several
-                else "In brackets: the interval over images, where the metric has one. It covers neither other training runs nor people."
+                else f"In brackets: the {_levels(scores.columns)}interval over images, where the metric has one. It covers neither other training runs nor people."
             )
         )
     ]
@@ -180,6 +216,17 @@ def _notes(collected: Collected) -> tuple[str, ...]:
             f"Scored at the images' own size and cut; shown to people at {bundle.width_px} × {bundle.height_px} px."
         )
     return (*notes, *scores.left_out)
+
+
+def _levels(columns: Sequence[Column]) -> str:
+    """`95 % `: confidence levels of the intervals; empty without any."""
+    found = {
+        score.interval.confidence_level
+        for column in columns
+        for score in column.scores.values()
+        if score.interval
+    }
+    return " and ".join(map(level, sorted(found))) + " " * bool(found)
 
 
 def _by_note(columns: Sequence[Column], collected: Collected) -> Iterator[tuple[str, str]]:

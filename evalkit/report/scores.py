@@ -55,6 +55,12 @@ class Scores:
         """What must be said of some of them; empty where nothing must."""
         return next((column.mark for column in self.columns if column.mark), "")
 
+    @property
+    def heading_mark(self) -> str:
+        """The same, saying whether it holds for all."""
+        partly = "" if all(column.mark for column in self.columns) else "partly "
+        return partly + self.mark if self.mark else ""
+
 
 def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
     """The latest scores of each quantity that are about the study's images and may be compared.
@@ -69,10 +75,10 @@ def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
         found = [one for one in read_results(path) if isinstance(one, Score)]
     except ValueError as error:
         raise UserError(
-            f"{error}. Move the file away and run `evalkit metrics {folder}` again; what was computed is kept in its cache."
+            f"{error}. Move the file away and run `evalkit metrics {folder}` again; what the cache holds is not computed again."
         ) from error
     main = [score for score in found if not score.detail and not score.image and score.value is not None]
-    places = {(name, run) for name, own in study.conditions.items() for run in range(len(own.images))}
+    places = _places(study)
     digests = {place: _set_digests(bundle, *place) for place in (*places, (REAL, 0))} if bundle else {}
     current = [score for score in main if _place(score) in {*places, (REAL, 0)} and _fits(score, digests)]
     left_out = list(_stale(main, current, study, folder))
@@ -102,6 +108,11 @@ def _fits(score: Score, digests: Mapping[Place, tuple[str, str]]) -> bool:
     )
 
 
+def _places(study: Study) -> set[Place]:
+    """Every condition and training run of the study."""
+    return {(name, run) for name, own in study.conditions.items() for run in range(len(own.images))}
+
+
 def _place(score: Score) -> Place:
     return score.condition, score.run or 0
 
@@ -120,18 +131,26 @@ def _digest(pairs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in pairs).encode()).hexdigest()
 
 
+def _command(folder: Path, keys: Iterable[str]) -> str:
+    return f"evalkit metrics {folder.resolve().name} --metrics {','.join(keys)}"
+
+
 def _stale(main: Sequence[Score], current: Sequence[Score], study: Study, folder: Path) -> Iterable[str]:
     """A line for each set of which some quantities are known of other images only."""
+    places = {*_places(study), (REAL, 0)}
     known = {(score.key, _place(score)) for score in current}
     stale: dict[Place, dict[str, None]] = {}
     for score in main:
         if (score.key, _place(score)) not in known:
             stale.setdefault(_place(score), {})[score.key] = None
     for (condition, run), keys in stale.items():
-        name = condition if study.runs == 1 or condition == REAL else f"{condition} (run {run})"
+        name = condition if not run and (study.runs == 1 or condition == REAL) else f"{condition} (run {run})"
+        if (condition, run) not in places:
+            yield f"Left out: {FILE} has {', '.join(keys)} of {name}, which is not in this study."
+            continue
         yield (
             f"Left out: {FILE} has {', '.join(keys)} of {name} for other images only, not for this study's. "
-            f"`evalkit metrics {folder.name}` computes them anew."
+            f"`{_command(folder, keys)}` computes them anew."
         )
 
 
@@ -142,7 +161,7 @@ def _comparable(scores: Sequence[Score], study: Study, folder: Path) -> tuple[di
         making = _making(score)
         group = groups.pop(making, {})
         groups[making] = group | {_place(score): score}  # the group of the last record comes last
-    wanted = {(name, run) for name, own in study.conditions.items() for run in range(len(own.images))}
+    wanted = _places(study)
     whole = [group for group in groups.values() if wanted <= set(group)]
     if whole:
         trained = [group for group in whole if not next(iter(group.values())).mark]
@@ -152,7 +171,7 @@ def _comparable(scores: Sequence[Score], study: Study, folder: Path) -> tuple[di
     one, other = (next(iter(group.values())) for group in list(groups.values())[-2:])
     return {}, (
         f"Left out: {one.key} of {one.condition} and of {other.condition} cannot be compared; they differ in "
-        f"{one.difference(other)}. `evalkit metrics {folder.name}` computes all alike."
+        f"{one.difference(other)}. `{_command(folder, [one.key])}` computes all alike."
     )
 
 

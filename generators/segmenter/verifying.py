@@ -68,6 +68,10 @@ def verify(
         )
     photos = picture_set(images)
     pairs = labelled(photos, label_set(labels, segmenter.classes, matching=photos.source_ids))
+    if len(pairs) < 2:
+        raise UserError(
+            f"{images}: 1 photo; at least 2 are needed, since each is held against another's labels too."
+        )
     predict = segmenter.load(device)
     totals = {title: _nothing(segmenter) for title in (REAL, BLURRED, HALVED, SHUFFLED)}
     for done, pair in enumerate(pairs, start=1):

@@ -15,6 +15,8 @@ from PIL import Image
 
 from evalkit.analyses import analyze
 from evalkit.cli import main
+from evalkit.cli.metrics_inputs import Asked, open_task
+from evalkit.cli.metrics_running import images_read
 from evalkit.cli.study_init import labels_of_ablation
 from evalkit.report import write_report
 from evalkit.results import Score, read_results
@@ -101,6 +103,21 @@ def test_a_name_given_twice_means_training_runs_and_no_name_means_the_path(sets,
     assert set(values("l1")) == {("a", 0), ("a", 1), ("far", None)}
 
 
+def test_a_path_may_have_an_equals_sign_and_a_name_may_look_like_markup(sets, run):
+    (sets / "near").rename(sets / "lr=0.1")
+    code, _, err = run("real", "lr=0.1:fake_B")
+    assert (code, err.splitlines()[-1][:57]) == (
+        1,
+        "Error: lr=0.1:fake_B: a plain folder of images has no lab",
+    )
+    code, out, err = run("real", "lr=0.1", "a[b]=far", *CHEAP)
+    assert code == 0, err
+    assert [line.split()[0] for line in out.splitlines() if line.startswith(("lr", "a"))][:2] == [
+        "lr=0.1",
+        "a[b]",
+    ]
+
+
 def test_results_go_to_out_and_are_appended(sets, run):
     run("real", "a=near", "--out", "deep/results", *CHEAP)
     run("real", "b=far", "--out", "deep/results", *CHEAP)
@@ -132,6 +149,39 @@ def test_metrics_whose_weights_are_missing_are_left_out_with_one_line_and_the_ot
     assert "evalkit weights get inception" in line
     assert "PSNR" in out
     assert {one.key for one in scores()} == {"psnr"}
+
+
+def test_a_segmenter_without_label_maps_is_not_passed_over_in_silence(sets, run):
+    label_maps(sets)
+    code, _, err = run("labels", "a=ids", "--segmenter", "ids", "--classes", "labels/classes.json")
+    assert code == 0, err
+    keys = "fcn_pixel_accuracy, fcn_class_accuracy, fcn_class_iou"
+    assert f"Left out: {keys}: needs label maps of the inputs (--labels, --classes)." in err.splitlines()
+
+
+def test_what_would_spoil_the_results_is_said_before_anything_is_computed(sets, run):
+    cache = Path(os.environ["EVALKIT_CACHE"])
+    code, _, err = run("real", "a=near", "--metrics", "psnr", "--write-npz", "real.npz")
+    assert (code, "pt_inception-2015-12-05-6726825d.pth is not there" in err) == (1, True)
+    Path("scores_per_image.csv").write_text("mine\n1\n", encoding="utf-8")
+    code, _, err = run("real", "a=near", *CHEAP)
+    assert (code, "scores_per_image.csv: not a table that evalkit wrote." in err) == (1, True)
+    Path("scores_per_image.csv").unlink()
+    Path("scores.jsonl").write_text("mine\n", encoding="utf-8")
+    code, _, err = run("real", "a=near", *CHEAP)
+    assert (code, "scores.jsonl, line 1: not a record" in err) == (1, True)
+    code, _, err = run("real", "a=near", "--out", "scores.jsonl", *CHEAP)
+    assert (code, "scores.jsonl: cannot be written to" in err) == (1, True)
+    assert not cache.exists()
+    assert Path("scores.jsonl").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_an_image_without_a_value_has_an_empty_one(here, run):
+    draw(here / "real", size=8)
+    draw(here / "tiny", noise=9, size=8)
+    assert run("real", "a=tiny", "--metrics", "ssim")[0] == 0  # SSIM needs 11 px
+    table = list(csv.DictReader(Path("scores_per_image.csv").read_text().splitlines()))
+    assert [row["value"] for row in table] == [""] * 6
 
 
 def test_where_nothing_can_be_computed_the_command_fails_and_writes_nothing(sets, run):
@@ -166,6 +216,11 @@ def test_without_a_choice_all_metrics_that_apply_are_tried(sets, run):
         (("real", "near", "--cache", "c", "--no-cache"), 2, "--cache and --no-cache exclude each other."),
         (("real", "near", "--nodes", "2"), 2, "--nodes needs --master HOST:PORT"),
         (("real", "near", "--write-npz", "a.npz", "--random-weights", "1"), 2, "--write-npz: such a file cannot say"),
+        (("a.npz", "near", "--write-npz", "b.npz"), 2, "--write-npz: REAL (a.npz) is such a file already."),
+        (("real", "near", "--write-npz", "b.np"), 2, "--write-npz b.np: a statistics file's name ends in .npz."),
+        (("real", "near", "--classes", "cityscapes"), 2, "--classes says what label maps mean: give --labels"),
+        (("real", "./lr=0.1/naer"), 1, "./lr=0.1/naer: no such folder: "),
+        (("real", "near:fake_B"), 1, "near:fake_B: a plain folder of images has no labels."),
         (("real.npz", "near", "--random-weights", "1"), 1, "real.npz: statistics of features of the pretrained network"),
         (("real", "near", "--labels", "near"), 1, "near: what do these label maps mean? Name their classes"),
         (("real", "near", "--segmenter", "ids"), 1, "--segmenter ids: needs --classes FILE"),
@@ -261,6 +316,22 @@ def test_a_dry_run_tells_what_would_be_computed_and_writes_nothing(sets, run):
     assert not Path(os.environ["EVALKIT_CACHE"]).exists()
 
 
+def test_a_dry_run_tells_what_would_be_left_out_and_is_one_process(sets, run):
+    code, out, err = run(
+        "real", "a=near", "--metrics", "fid,psnr", "--dry-run", "--devices", "2", "--accelerator", "cpu"
+    )
+    assert code == 0, err
+    (line,) = json.loads(out)["left_out"]
+    assert line.startswith("fid, fid_infinity: Inception weights: ")
+    assert f"Would be left out: {line}" in err
+
+
+def test_images_held_against_every_set_count_in_the_estimate_every_time(sets):
+    fakes = [f"{name}=near" for name in "abcd"]
+    paired, whole = (open_task(Asked(("real", *fakes), names)) for names in ("psnr", "lab_histogram"))
+    assert (images_read(paired), images_read(whole)) == (48, 30)
+
+
 def test_the_statistics_of_the_reals_are_written_for_other_tools(sets, run, monkeypatch):
     from evalkit.metrics import inception
     from evalkit.metrics.base import Feature
@@ -326,6 +397,53 @@ def test_the_reference_is_reduced_to_the_inputs_of_the_study(study, run):
     assert code == 0
     assert "1 more images than inputs in the conditions; they are left out" in err
     assert {one.n["reals"] for one in scores(study / "scores.jsonl")} == {12}
+
+
+def test_of_several_processes_only_the_first_repeats_the_warnings_of_the_study(study, monkeypatch, capsys):
+    Image.new("RGB", (64, 64), "red").save(study / "real" / "not_in_the_study.png")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    for rank, warned in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        open_task(Asked((str(study),), "psnr"))
+        assert ("more images than inputs" in capsys.readouterr().err) == warned
+
+
+def test_the_folder_of_a_study_is_no_set_of_images(study, sets, run):
+    for sets_ in ((study, "near"), ("real", f"a={study}")):
+        code, _, err = run(*sets_, "--metrics", "lab_histogram")
+        assert code == 1
+        assert (
+            f"Error: {study}: a study's folder, which is scored as a whole: evalkit metrics {study}." in err
+        )
+
+
+def test_fakes_that_are_the_reals_are_noticed(sets, run):
+    for number in (0, 1):
+        (sets / "far" / f"{number}.png").write_bytes((sets / "real" / f"{number}.png").read_bytes())
+    code, _, err = run("real", "a=near", "b=far", *CHEAP)
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("Warning: ")]
+    assert line.startswith("Warning: b: 2 of its 6 images are among the real ones, byte by byte.")
+
+
+def test_a_metric_that_study_toml_misspells_is_said_with_the_file(study, run):
+    toml = study / "study.toml"
+    toml.write_text(toml.read_text() + '[metrics]\nnames = ["fidd"]\n', encoding="utf-8")
+    code, _, err = run(study)
+    assert code == 1
+    assert err.splitlines()[-1].startswith(
+        f"Error: {toml}: [metrics] names: fidd: no such metric. Did you mean 'fid'"
+    )
+
+
+def test_label_maps_of_study_toml_are_needed_only_where_a_metric_needs_them(study, run):
+    toml = study / "study.toml"
+    toml.write_text(toml.read_text() + '[metrics]\nlabels = "nowhere"\n', encoding="utf-8")
+    code, _, err = run(study, "--metrics", "psnr")
+    assert code == 0, err
+    for names in ((), ("--metrics", "fcn")):
+        code, _, err = run(study, *names)
+        assert (code, "nowhere: no such folder" in err) == (1, True)
 
 
 def test_the_report_leaves_out_scores_of_images_that_were_changed_since(study, run):

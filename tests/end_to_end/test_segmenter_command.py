@@ -8,6 +8,7 @@ import pytest
 
 from evalkit.cli import main
 from evalkit.metrics.segmenters import open_segmenter
+from evalkit.results import read_results
 from generators.segmenter.toy import toy_classes
 from generators.toy_facades import write_toy_facades
 
@@ -94,6 +95,32 @@ def test_verify_shows_the_ceiling_first_then_what_spoils_it_then_every_class(the
     assert order == sorted(order)
     assert all(name in said.out for name in toy_classes().names)
     assert "trained on" not in said.err
+    assert "on 6 real photos (absent classes: zero)" in " ".join(said.out.split())
+
+
+def test_one_photo_cannot_be_verified(there, capsys):
+    for name in ("photos", "labels"):
+        for path in sorted((there / "toy/test" / name).glob("*.png"))[1:]:
+            path.unlink()
+    run((*VERIFY, *TEST), code=1)
+    assert "toy/test/photos: 1 photo; at least 2 are needed" in capsys.readouterr().err
+
+
+def test_the_ceiling_says_so_where_the_segmenter_was_trained_on_the_reals(there, capsys):
+    words = (
+        "--labels",
+        "toy/train/labels",
+        "--segmenter",
+        "seg",
+        "--metrics",
+        "fcn_pixel_accuracy",
+        "--no-cache",
+    )
+    run(("metrics", "toy/train/photos", "a=toy/train/photos", "--accelerator", "cpu", *words))
+    note = "the segmenter was trained on 13 of these photos, so the ceiling is too high; take others"
+    assert f"* FCN pixel acc. of real: {note}" in capsys.readouterr().out
+    records = [one for one in read_results(there / "scores.jsonl") if note in one.notes]
+    assert {one.condition for one in records} == {"real"}
 
 
 def test_verify_warns_of_photos_that_were_trained_on_and_of_a_segmenter_that_sees_nothing(there, capsys):

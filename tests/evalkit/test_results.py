@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -57,6 +58,16 @@ def test_every_kind_of_record_comes_back_as_it_was_written(tmp_path):
     assert write_results(tmp_path / "e.jsonl", records) == 3
     assert read_results(tmp_path / "e.jsonl") == records
     assert [path.name for path in tmp_path.iterdir()] == ["e.jsonl"]
+
+
+def test_a_score_of_random_weights_says_so_in_the_file_itself(tmp_path):
+    trained = Score(key="fid", value=31.5, unit="", method="m", higher_is_better=False, source="Heusel 2017")
+    drawn = dataclasses.replace(trained, settings={"weights": "random, seed 3"})
+    path = tmp_path / "scores.jsonl"
+    append_results(path, [trained, drawn])
+    marks = [json.loads(line).get("mark") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert marks == [None, "random features, not comparable"]
+    assert read_results(path) == [trained, drawn]
 
 
 def test_writing_replaces_the_whole_file(tmp_path):

@@ -106,8 +106,6 @@ def load_predictor(weights: Path, architecture: str, n_classes: int, size: Size,
         raise UserError(
             f"{weights}: not the weights of {architecture} with {n_classes} classes ({str(error).partition(chr(10))[0]})."
         ) from error
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("cuda: PyTorch finds no GPU here. Take --accelerator auto or cpu.")
     place = torch_device(device)
     return predictor(placed(network, place, torch.float32), size, place)
 

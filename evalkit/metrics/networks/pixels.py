@@ -8,10 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from evalkit.metrics.base import Array, Item
+from studies.errors import UserError
 
 
 def torch_device(name: str) -> torch.device:
-    """`auto` is the accelerator where there is one, else the processor."""
+    """`auto` is the GPU where there is one, else the processor.
+
+    Raises:
+        UserError: `cuda`, and there is no GPU.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("cuda: PyTorch finds no GPU here. Take --accelerator auto or cpu.")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)

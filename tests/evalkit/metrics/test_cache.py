@@ -1,3 +1,4 @@
+import functools
 import multiprocessing
 import sqlite3
 from pathlib import Path
@@ -64,6 +65,26 @@ def test_two_processes_may_write_at_once_and_nothing_is_lost(tmp_path):
         assert len(Cache(path).features(name, [str(number) for number in range(200)])) == 200
 
 
+class TurnedAway(sqlite3.Connection):
+    """As SQLite answers one of two processes that make a file's WAL at the same moment."""
+
+    times = 2
+
+    def execute(self, statement, *arguments):
+        if "journal_mode" in statement and TurnedAway.times:
+            TurnedAway.times -= 1
+            raise sqlite3.OperationalError("database is locked")
+        return super().execute(statement, *arguments)
+
+
+def test_processes_that_make_the_cache_at_the_same_moment_wait_for_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=TurnedAway))
+    cache = Cache(tmp_path / "cache.sqlite")
+    assert TurnedAway.times == 0
+    cache.keep_score("key", 1)
+    assert cache.score("key") == 1
+
+
 def test_a_cache_that_cannot_be_written_says_so_and_ends_nothing(tmp_path):
     path = tmp_path / "cache.sqlite"
     cache = Cache(path)
@@ -73,6 +94,22 @@ def test_a_cache_that_cannot_be_written_says_so_and_ends_nothing(tmp_path):
     assert str(path) in cache.trouble
     cache.keep_features("one", {"b": np.zeros(2)})
     assert cache.features("one", ["a", "b"]) == {}
+
+
+def test_a_cache_that_is_damaged_inside_says_so_and_ends_nothing(tmp_path):
+    path = tmp_path / "cache.sqlite"
+    cache = Cache(path)
+    cache.keep_features("one", {str(number): np.zeros(3000) for number in range(40)})
+    cache.keep_score("key", [1])
+    cache.close()
+    content = bytearray(path.read_bytes())
+    content[4096 : len(content)] = b"\x5a" * (len(content) - 4096)
+    path.write_bytes(content)
+    cache = Cache(path)
+    assert cache.features("one", ["1", "2"]) == {}
+    assert cache.score("key") is None
+    assert f"{path}: damaged" in cache.trouble
+    assert "Delete it" in cache.trouble
 
 
 def test_a_file_that_is_no_cache_is_refused_by_name(tmp_path):

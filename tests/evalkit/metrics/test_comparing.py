@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from evalkit.metrics.comparing import check_comparable, difference
+from evalkit.metrics.comparing import check_comparable
 from evalkit.results import Provenance, Score
 from studies.errors import UserError
 
@@ -32,7 +32,7 @@ def fid(condition="a", run=0, *, key="fid", reals="1" * 64, fakes="2" * 64, labe
 def test_scores_of_other_fakes_conditions_and_runs_are_what_one_compares():
     scores = [fid(), fid("b", fakes="3" * 64), fid("b", 1, fakes="4" * 64)]
     check_comparable(scores)
-    assert difference(scores[0], scores[1]) == ""
+    assert scores[0].difference(scores[1]) == ""
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_scores_of_other_fakes_conditions_and_runs_are_what_one_compares():
 )
 def test_the_first_difference_is_named(changes, named):
     one, other = fid(), fid("b", **changes)
-    assert difference(one, other) == named
+    assert one.difference(other) == named
     with pytest.raises(
         UserError, match="fid of a \\(run 0\\) and of b \\(run 0\\) cannot be compared; they differ in"
     ):
@@ -56,8 +56,8 @@ def test_the_first_difference_is_named(changes, named):
 
 
 def test_other_label_maps_are_another_yardstick():
-    assert difference(fid(labels="5" * 64), fid("b", labels="6" * 64)).startswith("labels: SHA-256 5555")
-    assert difference(fid(labels="5" * 64), fid("b", labels="5" * 64)) == ""
+    assert fid(labels="5" * 64).difference(fid("b", labels="6" * 64)).startswith("labels: SHA-256 5555")
+    assert fid(labels="5" * 64).difference(fid("b", labels="5" * 64)) == ""
 
 
 def test_a_pair_far_down_the_list_is_found():
@@ -68,7 +68,7 @@ def test_a_pair_far_down_the_list_is_found():
 
 def test_different_quantities_may_stand_together_though_they_are_made_differently():
     check_comparable([fid(), fid(key="lpips_alex", weights="a" * 64, precision="fp16")])
-    assert difference(fid(), fid(key="kid")) == "quantity: fid and kid"
+    assert fid().difference(fid(key="kid")) == "quantity: fid and kid"
 
 
 def test_a_score_of_no_run_is_named_by_its_condition_alone():

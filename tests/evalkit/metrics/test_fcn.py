@@ -127,6 +127,16 @@ def test_the_standard_error_is_the_spread_over_sets_of_images():
     assert main(scenes(20), "fcn_pixel_accuracy").standard_error == pytest.approx(over_sets, rel=0.5)
 
 
+@pytest.mark.parametrize("absent", ["zero", "skip"])
+def test_a_class_that_only_one_image_has_widens_no_interval(absent):
+    """Resamples of images without it know nothing of it, which is not the same as failing at it."""
+    dark = np.zeros((12, 12), np.uint8)
+    items = scenes(1, noise=0) + [(photo_of(dark, np.random.default_rng(0), 0), dark)] * 9
+    for key in KEYS:
+        found = main(items, key, absent=absent)
+        assert (found.interval.low, found.interval.high) == pytest.approx((found.value, found.value)), key
+
+
 def test_a_single_image_has_no_interval():
     found = main(scenes(1))
     assert found.interval is None
@@ -180,6 +190,19 @@ def test_images_of_another_size_than_their_labels_are_resized_and_that_is_said()
     found = main(small, segmenter=brightness_segmenter(resize="prediction"), absent="skip")
     assert found.value == pytest.approx(1)
     assert "6 images are 6x6 px, their label maps 12x12: resized as declared" in found.notes
+
+
+def test_many_sizes_make_one_note_of_the_commonest():
+    sizes = [(12, 12), (12, 12), (10, 12), (12, 14)]
+    items = [scenes(1, shape=shape)[0] for shape in sizes]
+    trained = brightness_segmenter(photo_px=(24, 36))
+    (note,) = [one for one in main(items, segmenter=trained).notes if "trained on" in one]
+    assert note.startswith(
+        "4 images are of 3 sizes (2 are 12x12 px), the photos that the segmenter was trained on"
+    )
+    halved = [(image[::2, ::2], labels) for image, labels in items]
+    (note,) = [one for one in main(halved, segmenter=brightness_segmenter()).notes if "resized" in one]
+    assert note == "4 images are of 3 sizes (2 are 6x6 px, their label maps 12x12): resized as declared"
 
 
 def test_photos_in_the_place_of_label_maps_are_noticed():

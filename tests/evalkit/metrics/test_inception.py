@@ -12,6 +12,7 @@ from PIL import Image
 from evalkit.metrics import weights
 from evalkit.metrics.base import Array, Extractor, Options
 from evalkit.metrics.inception import pool3
+from evalkit.metrics.lpips import lpips_spread
 from evalkit.metrics.networks.random_weights import plant
 from studies.errors import UserError
 
@@ -151,6 +152,13 @@ def test_without_weights_the_file_is_named_before_anything_is_loaded(tmp_path, m
         pool3(Options())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("feature", [pool3, lpips_spread])
+def test_a_gpu_that_is_not_there_is_said(feature):
+    with pytest.raises(UserError, match=r"cuda: PyTorch finds no GPU here\. Take --accelerator auto or cpu"):
+        feature(Options(random_weights=1)).load("cuda")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -170,5 +178,6 @@ def test_a_broken_file_or_another_network_is_named(tmp_path, monkeypatch, conten
         torch.save(content, path)
     with pytest.raises(UserError, match=said) as caught:
         pool3(Options()).load("cpu")
-    assert str(path) in str(caught.value)
+    assert f"{path} is" in str(caught.value)
+    assert "; delete it, then run `evalkit weights get inception`" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -9,6 +9,8 @@ from scipy import ndimage
 from evalkit.metrics.base import Options, Value
 from evalkit.metrics.input_sensitivity import InputSensitivity, input_sensitivity
 from evalkit.metrics.lpips import Lpips
+from evalkit.metrics.pictures import picture_set
+from evalkit.metrics.scoring import Candidate, score_sets
 from studies.errors import UserError
 
 Images = NDArray[np.uint8]
@@ -72,6 +74,20 @@ def blobs(n: int, side: int, seed: int) -> Images:
     noise = np.random.default_rng(seed).normal(size=(n, side, side, 3))
     smooth = ndimage.gaussian_filter(noise, (0, 4, 4, 0))
     return np.clip(128 + 50 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+
+
+def test_the_reals_under_the_names_of_others_are_as_varied_as_the_reals() -> None:
+    shuffled = Candidate("shuffled", None, picture_set(REALS[[3, 0, 5, 1, 2, 4]], name="shuffled"))
+    scored = score_sets(picture_set(REALS, name="reals"), [shuffled], [PIXEL], Options())
+    assert [score.value for score in scored.scores] == [pytest.approx(1)], scored.left_out
+
+
+def test_where_the_network_cannot_look_the_pixels_still_speak() -> None:
+    fakes = Candidate("fakes", None, picture_set(REALS // 2, name="fakes"))
+    scored = score_sets(picture_set(REALS, name="reals"), [fakes], ["input_sensitivity"], RANDOM)
+    assert [score.key for score in scored.scores] == [PIXEL]
+    (line,) = scored.left_out
+    assert line.startswith(f"{LPIPS} of fakes: reals[0]: LPIPS (alex): an image of 8×8 px is too small")
 
 
 def test_the_metric_is_the_function() -> None:

@@ -65,6 +65,18 @@ def test_a_palette_file_of_other_colours_is_read_by_its_indices(tmp_path):
     assert read_label_map(written(tmp_path, image), CLASSES).tolist() == [[0, 1]]
 
 
+def test_a_palette_file_whose_colours_and_indices_contradict_each_other_is_refused(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    image.putpalette([0, 255, 0, 7, 7, 7])  # index 0 has the colour of class 3
+    with pytest.raises(
+        UserError,
+        match=r"x=0, y=0 is one class .* colour \[0, 255, 0\] and another by its index 0, and colour \[7, 7, 7\]",
+    ):
+        read_label_map(written(tmp_path, image), CLASSES)
+    image.putpalette([10, 20, 30, 7, 7, 7])  # index 0 has its own colour, so indices are meant
+    assert read_label_map(written(tmp_path, image), CLASSES).tolist() == [[0, IGNORED]]
+
+
 def test_sixteen_bit_and_binary_index_maps_are_read(tmp_path):
     deep = written(tmp_path, Image.fromarray(INDICES.astype(np.uint16)), "deep.png")
     assert read_label_map(deep, CLASSES).tolist() == NUMBERS
@@ -80,6 +92,12 @@ def test_an_unknown_index_is_named_with_file_and_pixel(tmp_path):
         read_label_map(path, CLASSES)
 
 
+def test_an_unknown_index_of_sixteen_bits_is_told_as_it_is(tmp_path):
+    path = written(tmp_path, Image.fromarray(np.array([[0, 3000]], np.uint16)))
+    with pytest.raises(UserError, match=r"map\.png: pixel x=1, y=0 has index 3000"):
+        read_label_map(path, CLASSES)
+
+
 def test_an_unknown_colour_is_named_with_file_and_pixel(tmp_path):
     pixels = coloured(INDICES)
     pixels[1, 0] = (1, 2, 3)
@@ -92,8 +110,11 @@ def test_an_unknown_colour_is_named_with_file_and_pixel(tmp_path):
 def test_a_label_map_saved_as_jpeg_is_refused_with_the_reason(tmp_path):
     rng = np.random.default_rng(0)
     image = Image.fromarray(coloured(rng.integers(0, 4, (32, 32)).astype(np.uint8)))
-    with pytest.raises(UserError, match="saved as JPEG, which changes colours; use the PNG"):
+    with pytest.raises(UserError, match="saved as JPEG, which changes colours and indices; use the PNG"):
         read_label_map(written(tmp_path, image, "map.jpg"), CLASSES)
+    indices = Image.fromarray(np.zeros((32, 32), np.uint8))  # grey levels that are classes still
+    with pytest.raises(UserError, match="saved as JPEG, which changes colours and indices; use the PNG"):
+        read_label_map(written(tmp_path, indices, "map.jpeg"), CLASSES)
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -122,6 +143,11 @@ def test_a_class_called_void_does_not_count_where_the_file_does_not_say(tmp_path
             r"colour \[0, 0, 0\] stands for two classes",
         ),
         ({"classes": ["a", "b"], "void": "c"}, "'void' names 'c'"),
+        (
+            {"classes": ["a", "b"], "void": 2},
+            "'void' names 2; allowed are names of its classes and their numbers, 0 to 1",
+        ),
+        ({"classes": ["a", "b"], "void": [[1]]}, r"'void' names \[1\]"),
         ({"classes": ["void"]}, "0 classes count; 1 to 250"),
     ],
 )

@@ -250,8 +250,8 @@ def test_a_fake_of_another_size_leaves_out_what_needs_one_size_with_its_name_and
     scored = score(reals, fakes)
     assert set(values(scored)) == {"lab_intersection_l", "lab_intersection_a", "lab_intersection_b"}
     assert f"{fakes / '2.png'} is 16x16 px, {reals / '2.png'} is 32x32 px" in said(scored)
-    assert f"{fakes / '2.png'}: of another size than the images before it" in said(scored)
-    assert "number 3 of the fakes is of 16 px, number 1 of 32 px" in said(scored)
+    assert f"{fakes / '2.png'} is 16x16 px, {fakes / '0.png'} is 32x32 px" in said(scored)
+    assert f"{fakes / '2.png'} is of 16 px, {fakes / '0.png'} of 32 px" in said(scored)
     assert len(scored.left_out) == 3
 
 

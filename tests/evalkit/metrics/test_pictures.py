@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +61,53 @@ def test_as_stored_reads_pixels_as_pytorch_fid_does_and_never_meets_the_others_i
     stored, shown = (picture_set(tmp_path, as_stored=choice).pictures[0] for choice in (True, False))
     assert np.array_equal(stored.read(), PIXELS[0])
     assert stored.digest != shown.digest
+
+
+def save_deep_colour(pixels, path):
+    """A PNG of 16 bits per channel, which Pillow reads and does not write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width = pixels.shape[:2]
+    deep = pixels.astype(">u2") * 256 + 200
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
+    head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
+
+
+def save_turned(pixels, path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(path, exif=exif)
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda pixels, path: Image.fromarray(pixels).save(path),
+        lambda pixels, path: Image.fromarray(pixels).convert("L").save(path),
+        lambda pixels, path: Image.fromarray(pixels).convert("1").save(path),
+        lambda pixels, path: Image.fromarray(pixels).convert("P").save(path),
+        lambda pixels, path: Image.fromarray(pixels).convert("RGBA").save(path),
+        lambda pixels, path: Image.fromarray(pixels[..., 0].astype(np.uint16) * 257).save(path),
+        save_deep_colour,
+        save_turned,
+    ],
+    ids=["colour", "gray", "binary", "palette", "opaque", "deep gray", "deep colour", "turned"],
+)
+def test_pixels_are_said_to_be_read_otherwise_where_they_are_and_only_there(tmp_path, save):
+    save(PIXELS[0], tmp_path / "0.png")
+    shown, stored = (picture_set(tmp_path, as_stored=choice).pictures[0] for choice in (False, True))
+    pixels, steps = shown.look()
+    assert bool(steps) == (not np.array_equal(pixels, stored.read())), steps
+
+
+def test_arrays_of_unlike_lengths_are_matched_by_index():
+    many, few = picture_set(np.repeat(PIXELS, 5, axis=0)), picture_set(PIXELS)
+    assert many.source_ids[: len(few)] == few.source_ids
+    assert many.source_ids[-1] == "14"
 
 
 def test_a_damaged_file_is_named_either_way(folder):

@@ -3,6 +3,7 @@ import pytest
 
 from evalkit.metrics import precision_recall
 from evalkit.metrics.base import Options
+from evalkit.metrics.inception import pool3
 from evalkit.metrics.precision_recall import PrecisionRecall
 from studies.errors import UserError
 
@@ -165,4 +166,5 @@ def test_only_what_is_asked_for_comes():
         assert {name: value.value for name, value in scores(reals, fakes, (key,)).items()} == {
             key: whole[key]
         }
-    assert PrecisionRecall().settings(("recall", "coverage"), OPTIONS)["neighbours"] == "recall 3, coverage 5"
+    settings = PrecisionRecall().settings(("recall", "coverage"), OPTIONS)
+    assert settings == {**pool3(OPTIONS).settings, "neighbours": "recall 3, coverage 5"}

@@ -11,7 +11,7 @@ from evalkit.metrics.base import Options, Statistics
 from evalkit.metrics.cache import Cache
 from evalkit.metrics.pictures import PictureSet, picture_set, set_digest
 from evalkit.metrics.scoring import Candidate, chosen, score_sets
-from evalkit.results import RANDOM_MARK
+from evalkit.results import RANDOM_MARK, append_results, read_results
 from studies.errors import UserError
 from studies.imagesets import pixel_digest
 
@@ -149,11 +149,12 @@ def test_fakes_without_a_real_of_their_name_leave_paired_metrics_out_and_name_th
 
 
 def test_reals_without_a_fake_are_said_beside_paired_scores(sets):
-    fakes = without(sets["soft"], "0")
-    scored = score_sets(sets["real"], [Candidate("soft", None, fakes)], ["l1"], OPTIONS)
-    (score,) = scored.scores
-    assert (score.n["reals"], score.n["fakes"]) == (6, 5)
-    assert any("1 of the reals has no fake" in note for note in score.notes)
+    for gone, words in ((("0",), "1 of the reals has no fake"), (("0", "3"), "2 of the reals have no fake")):
+        fakes = without(sets["soft"], *gone)
+        scored = score_sets(sets["real"], [Candidate("soft", None, fakes)], ["l1"], OPTIONS)
+        (score,) = scored.scores
+        assert (score.n["reals"], score.n["fakes"]) == (6, 6 - len(gone))
+        assert any(words in note for note in score.notes)
 
 
 def test_missing_weights_leave_a_metric_out_with_the_file_and_the_way_to_get_it(sets, monkeypatch, tmp_path):
@@ -171,6 +172,38 @@ def test_random_weights_are_marked_in_every_record(sets):
     assert not scored.left_out
     assert {score.mark for score in scored.scores} == {RANDOM_MARK}
     assert all("random, seed 7" in score.settings.values() for score in scored.scores)
+
+
+def test_statistics_of_float32_features_are_not_held_against_features_in_half_precision(sets):
+    options = dataclasses.replace(OPTIONS, random_weights=0, precision="fp16")
+    statistics = Statistics(np.zeros(2048), np.eye(2048))
+    scored = score_sets(statistics, [Candidate("soft", None, sets["soft"])], ["fid"], options)
+    assert {score.settings["precision"] for score in scored.scores} == {"fp32"}
+    assert any("statistics of float32 features" in line for line in scored.remarks)
+
+
+def test_the_number_of_images_behind_statistics_counts_among_what_the_cache_asks_for(sets, tmp_path):
+    cache, options = Cache(tmp_path / "cache.sqlite"), dataclasses.replace(OPTIONS, random_weights=0)
+    for n in (None, 70, 5000):
+        statistics = Statistics(np.zeros(2048), np.eye(2048), n)
+        scored = score_sets(
+            statistics, [Candidate("soft", None, sets["soft"])], ["fid"], options, cache=cache
+        )
+        assert scored.scores[0].n.get("reals") == n
+
+
+def test_a_record_whose_words_hold_other_line_separators_is_read_back(sets, tmp_path):
+    odd = Candidate("soft\u2028and\x85softer", None, sets["soft"])
+    scored = score_sets(sets["real"], [odd], ["l1"], OPTIONS)
+    append_results(tmp_path / "scores.jsonl", scored.scores)
+    assert read_results(tmp_path / "scores.jsonl") == list(scored.scores)
+
+
+@pytest.mark.parametrize("line", ["5", '"score"', "null"])
+def test_a_line_that_is_no_record_is_named(tmp_path, line):
+    (tmp_path / "scores.jsonl").write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"scores\.jsonl, line 1: not a record"):
+        read_results(tmp_path / "scores.jsonl")
 
 
 def test_statistics_in_place_of_reals_serve_fid_only(sets):

@@ -112,6 +112,7 @@ def test_the_declared_resizing_is_part_of_what_scores_depend_on():
         ),
         (np.zeros((1, 2, 4), int), r"gave int64 \(1, 2, 4\)"),
         (np.full((1, 4, 4), 300), "gave class 300"),
+        (np.arange(-1, 15).reshape(1, 4, 4), "gave class -1"),
     ],
 )
 def test_what_a_callable_may_not_answer_is_said(answer, message):

@@ -81,6 +81,22 @@ def test_what_is_no_such_file_is_said_in_one_line(tmp_path):
         read_statistics(tmp_path)
 
 
+def test_a_damaged_byte_is_said_or_does_no_harm(tmp_path):
+    path = tmp_path / "damaged.npz"
+    np.savez_compressed(path, mu=made_up(20).mean, sigma=made_up(20).covariance)
+    whole, complaints = path.read_bytes(), []
+    for place in range(0, len(whole), 29):
+        content = bytearray(whole)
+        content[place] ^= 0xFF
+        path.write_bytes(content)
+        try:
+            read_statistics(path)
+        except UserError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 10
+    assert all(str(path) in complaint for complaint in complaints)
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "reals.npz"
     write_statistics(path, made_up(3))

@@ -193,7 +193,7 @@ def test_a_missing_file_and_the_way_to_bring_it_are_named_in_one_line(torch_home
         ask("alexnet")
     message = str(caught.value)
     assert f"{torch_home}/hub/checkpoints/alexnet-owt-7be5be79.pth is not there" in message
-    for part in ("evalkit weights get alexnet", weights.WEIGHTS["alexnet"].url, "TORCH_HOME"):
+    for part in ("; run `evalkit weights get alexnet`", weights.WEIGHTS["alexnet"].url, "TORCH_HOME"):
         assert part in message
     assert "\n" not in message
 

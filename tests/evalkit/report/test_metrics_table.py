@@ -1,9 +1,11 @@
 """Metrics next to the fool rate: on the very images, never pooled, never compared where they may not be, marked."""
 
 import csv
+import dataclasses
 import html
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +87,7 @@ def test_fool_rate_and_score_with_interval_and_sizes_stand_in_one_row(scored):
     interval = Interval(30.0, 36.5, 0.95, "bootstrap over images")
     study.write(study.score("pix2pix", 32.25, interval=interval), study.score("cyclegan", 61.5)).report()
     assert "Scored at the images' own size" not in study.text
+    assert "In brackets: the 95 % interval over images" in study.text
     row = study.rows()["pix2pix"]
     assert (row["fid"], row["fid_low"], row["fid_high"]) == ("32.25", "30.0", "36.5")
     assert (row["n_reals"], row["n_fakes"], row["fid_mark"]) == ("24", "24", "")
@@ -96,6 +99,7 @@ def test_fool_rate_and_score_with_interval_and_sizes_stand_in_one_row(scored):
     made = (study.tables / "metrics_made.csv").read_text(encoding="utf-8")
     assert "Heusel et al. 2017" in made
     assert SETTINGS["weights"] in made
+    assert "exact Fréchet distance (distance)" in study.text
 
 
 def test_training_runs_are_shown_by_mean_and_range(scored):
@@ -108,6 +112,16 @@ def test_training_runs_are_shown_by_mean_and_range(scored):
     assert (row["fid_runs"], row["fid_low"]) == ("2", "")  # the interval of one run is not that of the mean
     assert "35.0 (30.0 to 40.0)" in study.text
     assert "never pooled with others: mean over the runs, and their range" in study.text
+
+
+def test_a_cell_that_does_not_speak_of_all_training_runs_says_so(scored):
+    study = scored(runs=2)
+    interval = Interval(1.0, 99.0, 0.95, "bootstrap over images")
+    one = study.score("pix2pix", 30.0, 0, interval=interval)
+    study.write(one, *(study.score("cyclegan", 60.0, run) for run in (0, 1))).report()
+    assert "30.0 (1 of 2 runs)" in study.text
+    assert "60.0 (60.0 to 60.0)" in study.text
+    assert study.rows()["pix2pix"]["fid_runs"] == "1"
 
 
 def test_the_reals_stand_last_as_the_ceiling_where_they_have_a_score(scored):
@@ -141,10 +155,18 @@ def test_random_weights_are_marked_in_title_headings_rows_notes_and_csv(scored):
     assert study.text.count("0.400†") == 2
     assert "PSNR ↓," not in study.text
     assert "12.0†" not in study.text
+    assert "(partly random features" in heading
     assert "† Random features, not comparable: the network that this rests on has drawn weights" in study.text
     row = study.rows()["cyclegan"]
     assert (row["lpips_alex_mark"], row["psnr_mark"]) == (mark, "")
     assert mark in (study.tables / "metrics_made.csv").read_text(encoding="utf-8")
+
+
+def test_where_all_weights_are_drawn_the_heading_does_not_say_partly(scored):
+    study = scored()
+    study.write(*(study.score(c, 0.4, settings=DRAWN) for c in ("pix2pix", "cyclegan"))).report()
+    (heading,) = re.findall(r"<h2[^>]*>Metrics.*?</h2>", study.page)
+    assert "(random features, not comparable)" in heading
 
 
 def test_what_must_be_known_of_a_score_is_marked_beside_it_told_beneath_and_in_the_csv(scored):
@@ -174,6 +196,27 @@ def test_scores_of_other_images_are_left_out_with_a_line(scored):
         "Left out: scores.jsonl has fid of pix2pix for other images only, not for this study's." in study.text
     )
     assert not (study.tables / "metrics.csv").exists()
+
+
+def test_the_command_that_computes_anew_names_folder_and_quantities_wherever_it_is_typed(scored, monkeypatch):
+    study = scored()
+    monkeypatch.chdir(study.folder)
+    assert "evalkit metrics study computes" in study.report().text
+    study.folder = Path()
+    assert "evalkit metrics study computes" in study.report().text
+    other = {"key": "lpips_vgg", "digests": {"fakes": "0" * 64}}
+    study.write(*(study.score(c, 32.0, **other) for c in ("pix2pix", "cyclegan"))).report()
+    assert "`evalkit metrics study --metrics lpips_vgg` computes them anew." in study.text
+
+
+def test_scores_of_what_is_not_in_the_study_are_left_out_as_such(scored):
+    study = scored()
+    study.write(study.score("pix2pix", 32.0), study.score("cyclegan", 60.0))
+    dropped = dataclasses.replace(study.score("pix2pix", 7.0), condition="dropped")
+    study.write(dropped, study.score("cyclegan", 8.0, run=1)).report()
+    assert "Left out: scores.jsonl has fid of dropped, which is not in this study." in study.text
+    assert "Left out: scores.jsonl has fid of cyclegan (run 1), which is not in this study." in study.text
+    assert "for other images only" not in study.text
 
 
 def test_scores_against_other_real_images_are_left_out_too(scored):
@@ -288,6 +331,23 @@ def test_many_quantities_stand_in_pieces_that_each_have_algorithm_and_fool_rate(
     assert all("labeled real %" in head and "algorithm" in head for head in found)
     assert [key for head in found for key in re.findall(r"metric\d", head)] == keys
     assert len(study.rows()["pix2pix"]["metric8"]) > 0  # the CSV file has them all in one
+
+
+def test_the_quantities_of_one_metric_stay_in_one_piece(scored):
+    study = scored()
+    keys = {"psnr": "pixel", "ssim": "pixel", "l1": "pixel", "lab_intersection_l": "lab_histogram"}
+    keys |= {"lab_intersection_a": "lab_histogram", "lab_intersection_b": "lab_histogram"}
+    for key, metric in keys.items():
+        score = study.score("pix2pix", 7.25, key=key)
+        about = dataclasses.replace(score.provenance, analysis=f"metrics.{metric}")
+        study.write(dataclasses.replace(score, provenance=about))
+    heads = re.findall(
+        r"<caption>Metrics[^<]*</caption>\s*<thead>(.*?)</thead>", study.report().page, re.DOTALL
+    )
+    assert [("PSNR" in head, "L1" in head, "Lab intersection L" in head) for head in heads] == [
+        (True, True, False),
+        (False, False, True),
+    ]
 
 
 def test_a_note_that_does_not_hold_for_all_says_for_which(scored):
