@@ -119,8 +119,13 @@ def _applies(metric: Metric, task: Task) -> bool:
 def _open_study(asked: Asked, told: Labelling, names: tuple[str, ...]) -> Task:
     from evalkit.metrics.study import study_sets  # here: without a study there is no need of its vocabulary
 
+    if asked.as_stored:
+        raise UserError(
+            f"--as-stored: the images of a study ({asked.sets[0]}) are scored as people see them. Leave it out, or name the "
+            "folders of images."
+        )
     folder = Path(asked.sets[0])
-    sets = study_sets(folder, told, as_stored=asked.as_stored, names=names)
+    sets = study_sets(folder, told, names=names)
     for line in sets.warnings if is_first_process() else ():
         warn(line)
     options = _options(asked, sets.segmenter)

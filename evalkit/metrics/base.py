@@ -24,6 +24,8 @@ Extractor = Callable[[Sequence[Item]], Sequence[Array]]
 Over = Literal["reals", "fakes", "pairs", "labelled reals", "labelled fakes"]
 """Which items of a comparison: pairs are (real, fake) of one input, labelled ones (image, label map) of one input."""
 Precision = Literal["fp32", "fp16"]
+DECODING = "1"
+"""Part of every cache key: to be raised when `studies.stimuli.decode` gives some file other pixels."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Feature:
     @property
     def key(self) -> str:
         """Cache key: SHA-256 (hex) of name and settings."""
-        text = json.dumps([self.name, dict(sorted(self.settings.items()))])
+        text = json.dumps([self.name, dict(sorted(self.settings.items())), DECODING])
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,5 +1,6 @@
 """Metrics as functions: folders, image sets or arrays in, one record out."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
@@ -69,6 +70,8 @@ def score_images(
     finally:
         if kept is not None:
             kept.close()
+    for line in scored.remarks:
+        warnings.warn(line, stacklevel=2)
     if scored.left_out:
         raise UserError(scored.left_out[0])
     return {score.key: score for score in scored.scores if not score.detail and score.condition != REAL}

@@ -38,15 +38,12 @@ class StudySets:
     """What may be wrong with the image sets."""
 
 
-def study_sets(
-    folder: Path, typed: Labelling | None = None, *, as_stored: bool = False, names: Sequence[str] = ()
-) -> StudySets:
+def study_sets(folder: Path, typed: Labelling | None = None, *, names: Sequence[str] = ()) -> StudySets:
     """Open everything that study.toml names; the images are hashed, not decoded.
 
     Args:
         folder: The study folder.
         typed: Label maps, classes and segmenter that take the place of those of study.toml.
-        as_stored: See `picture_set`.
         names: Metrics or quantities that take the place of those of study.toml. Its label maps are opened only if one
             of them needs some.
 
@@ -57,12 +54,12 @@ def study_sets(
     study = load_study(folder)
     needs_labels = _needs_labels(study, names, folder)
     (reference, *fakes), warnings = collect(study, folder.resolve())
-    candidates = tuple(_candidate(source, study.runs, as_stored=as_stored) for source in fakes)
+    candidates = tuple(_candidate(source, study.runs) for source in fakes)
     told = typed or Labelling()
     if needs_labels:
         told = _settled(study, folder.resolve(), told)
     labels, segmenter = open_labelling(told, candidates[0].fakes.source_ids)
-    reals = picture_set(reference.images, as_stored=as_stored)
+    reals = picture_set(reference.images)
     return StudySets(study, reals, candidates, labels, segmenter, warnings)
 
 
@@ -83,8 +80,8 @@ def _is_of(score: Score, candidate: Candidate) -> bool:
     return score.condition != REAL and (score.condition, score.run) == (candidate.condition, candidate.run)
 
 
-def _candidate(source: Source, runs: int, *, as_stored: bool) -> Candidate:
-    fakes = picture_set(source.images, as_stored=as_stored)
+def _candidate(source: Source, runs: int) -> Candidate:
+    fakes = picture_set(source.images)
     return Candidate(source.condition, source.run if runs > 1 else None, fakes)
 
 

@@ -426,6 +426,13 @@ def test_fakes_that_are_the_reals_are_noticed(sets, run):
     assert line.startswith("Warning: b: 2 of its 6 images are among the real ones, byte by byte.")
 
 
+def test_the_images_of_a_study_are_scored_as_people_see_them(study, run):
+    code, _, told = run(str(study), "--as-stored", "--metrics", "l1")
+    assert code == 1
+    assert "--as-stored: the images of a study" in told
+    assert not (study / "scores.jsonl").exists()
+
+
 def test_a_metric_that_study_toml_misspells_is_said_with_the_file(study, run):
     toml = study / "study.toml"
     toml.write_text(toml.read_text() + '[metrics]\nnames = ["fidd"]\n', encoding="utf-8")

@@ -37,7 +37,7 @@ def pack_convolutions(network: nn.Module) -> None:
     """Replace every block of convolution, folded batch norm and ReLU below `network`, where that is possible."""
     for name, child in network.named_children():
         conv = getattr(child, "conv", None)
-        if not isinstance(conv, nn.Conv2d):
+        if not isinstance(conv, nn.Conv2d) or not isinstance(getattr(child, "bn", None), nn.Identity):
             pack_convolutions(child)
             continue
         try:
