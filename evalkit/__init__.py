@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from evalkit.analyses.fool_rate import fool_rate
     from evalkit.metrics.functions import fid, kid, lpips, psnr, score_images, ssim
     from evalkit.report import write_report
+    from studies.errors import UserError
 
 __all__ = [
+    "UserError",
     "analyze_study",
     "fid",
     "fool_rate",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "UserError": ("studies.errors", "UserError"),
     "analyze_study": ("evalkit.analyses", "analyze"),
     "fool_rate": ("evalkit.analyses.fool_rate", "fool_rate"),
     **{

@@ -143,6 +143,12 @@ class Score(Result):
     settings: Mapping[str, str] = field(default_factory=dict)
     """All that the value depends on besides the images: SHA-256 of weights, precision, resize ..."""
 
+    def __str__(self) -> str:
+        """Key, value, interval and mark on one line."""
+        value = "not estimated" if self.value is None else f"{self.value:.4g}"
+        interval = f" [{self.interval.low:.4g}, {self.interval.high:.4g}]" if self.interval else ""
+        return f"{self.key} {value}{interval}{f' ({self.mark})' if self.mark else ''}"
+
     @property
     def mark(self) -> str:
         """What must stand wherever the number stands; empty where nothing must."""

@@ -265,5 +265,5 @@ def _foretell(task: "Task") -> None:
     click.echo(json.dumps(told, indent=2))
     if seconds is not None:
         say(
-            f"At most about {duration(seconds)} for {count_images(task):,} images; what the cache holds costs nothing."
+            f"Roughly {duration(seconds)} for {count_images(task):,} images; what the cache holds costs nothing."
         )

@@ -15,6 +15,7 @@ from evalkit.metrics.scoring import Candidate, chosen
 from evalkit.metrics.segmenters import Segmenter
 from evalkit.metrics.statistics_file import SUFFIX, read_statistics
 from studies.errors import UserError
+from studies.imagesets import open_image_set
 from studies.records import REAL
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _reals(asked: Asked) -> PictureSet | Statistics:
         raise UserError(
             f"{location}: nothing to score against it. Give one FAKE or more, or a study's folder (one with study.toml)."
         )
-    return picture_set(location, as_stored=asked.as_stored)
+    return _open_set(location, asked)
 
 
 def _candidates(asked: Asked) -> tuple[Candidate, ...]:
@@ -161,10 +162,18 @@ def _candidates(asked: Asked) -> tuple[Candidate, ...]:
             raise UserError(
                 f"{name}={location}: `real` is the name of the real images; give the fakes another one."
             )
-        fakes = picture_set(location, as_stored=asked.as_stored)
+        fakes = _open_set(location, asked)
         candidates.append(Candidate(name, runs[name] if times[name] > 1 else None, fakes))
         runs[name] += 1
     return tuple(candidates)
+
+
+def _open_set(location: str, asked: Asked) -> PictureSet:
+    """The images at a location; says what may be wrong with them and cannot be seen from the files."""
+    images = open_image_set(location, Path())
+    for line in images.warnings if is_first_process() else ():
+        warn(f"{location}: {line}")
+    return picture_set(images, as_stored=asked.as_stored)
 
 
 def _named(text: str) -> tuple[str, str]:

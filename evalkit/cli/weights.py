@@ -4,7 +4,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from evalkit.cli.messages import progress_bar
+from evalkit.cli.messages import progress_bar, warn
 
 FILE_WIDTH = 110
 """Columns of the table where it does not go to a terminal."""
@@ -22,12 +22,14 @@ def weights(context: click.Context) -> None:
 @click.argument("name")
 def get_weights(name: str) -> None:
     """Download the file NAME, if it is not there, to where it is looked for; prints its path."""
-    from evalkit.metrics.weights import bring
+    from evalkit.metrics.weights import bring, note
 
     with progress_bar(f"{name}, MB") as advance:
         path = bring(
             name, lambda done, total: advance(done // 10**6, None if total is None else total // 10**6)
         )
+    if other := note(name):
+        warn(f"{path}: {other}. It is left as it is; delete it and run this again for the published file.")
     click.echo(path)
 
 

@@ -4,11 +4,12 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from evalkit.metrics import METRICS
 from evalkit.metrics.base import Array, Options, Precision
 from evalkit.metrics.cache import Cache, default_cache_path
 from evalkit.metrics.labelling import Labelling, open_labelling
 from evalkit.metrics.pictures import PictureSet, picture_set
-from evalkit.metrics.scoring import Candidate, score_sets
+from evalkit.metrics.scoring import Candidate, chosen, score_sets
 from evalkit.results import Score
 from studies.errors import UserError
 from studies.imagesets import ImageSet
@@ -62,6 +63,13 @@ def score_images(
     """
     asked = [names] if isinstance(names, str) else names
     reals, fakes = picture_set(real, name="real"), picture_set(fake, name="fake")
+    if len(reals) != len(fakes) and not (_has_names(real) and _has_names(fake)):
+        paired = [key for name, keys in chosen(asked).items() if METRICS[name].paired for key in keys]
+        if paired:
+            raise UserError(
+                f"{', '.join(paired)}: {len(reals)} real images and {len(fakes)} fakes; arrays are matched by index and "
+                "must be of one length."
+            )
     maps, found = _labelled(labels, classes, segmenter, fakes.source_ids)
     options = Options(precision, random_weights, device, found, absent, seed=seed)
     kept = Cache(default_cache_path()) if cache else None
@@ -75,6 +83,10 @@ def score_images(
     if scored.left_out:
         raise UserError(scored.left_out[0])
     return {score.key: score for score in scored.scores if not score.detail and score.condition != REAL}
+
+
+def _has_names(images: Images) -> bool:
+    return isinstance(images, str | Path | ImageSet)
 
 
 def _labelled(

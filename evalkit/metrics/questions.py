@@ -123,7 +123,7 @@ def _unavailable(
     if options.random_weights is None:
         for name in metric.weights([key]):
             if not pretrained.is_there(name):
-                return pretrained.how_to_bring(name)
+                return pretrained.missing(name)
     if isinstance(reals, Statistics) and not metric.takes_statistics:
         return "needs the real images themselves; an .npz of statistics serves FID only."
     if metric.labelled and labels is None:
@@ -162,7 +162,7 @@ def _partners(fakes: PictureSet, others: PictureSet, what: str) -> PictureSet:
         listed = ", ".join(repr(name) for name in missing[:3]) + (", ..." if len(missing) > 3 else "")
         spare = sorted(set(by_id) - set(fakes.source_ids))
         raise UserError(
-            f"{len(missing)} of its {len(fakes)} images have no {what} of the same name in {others.name} ({listed}; "
+            f"{len(missing)} of its {len(fakes)} images {'has' if len(missing) == 1 else 'have'} no {what} of the same name in {others.name} ({listed}; "
             f"there are {len(spare)} others there{', such as ' + repr(spare[0]) if spare else ''}). Names must agree."
         )
     return PictureSet(others.name, tuple(by_id[name] for name in fakes.source_ids))

@@ -1,5 +1,6 @@
 """Image sets -> scores: what each metric wants is collected, computed in one pass, and made into records."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from evalkit.metrics.questions import Candidate, available, questions
 from evalkit.metrics.team import ALONE, Team
 from evalkit.results import Score
 from studies.errors import UserError, did_you_mean
+from studies.records import REAL
 
 __all__ = ["Candidate", "PerImage", "Progress", "Scored", "chosen", "score_sets"]
 
@@ -41,10 +43,11 @@ def chosen(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """
     owners = {quantity.key: metric for metric in METRICS.values() for quantity in metric.quantities}
     asked: dict[str, list[str]] = {}
-    for name in names:
+    for told in names:
+        name = told if told in METRICS or told in owners else told.lower()
         metric = METRICS.get(name) or owners.get(name)
         if metric is None:
-            raise UserError(f"{name}: no such metric.{did_you_mean(name, {**METRICS, **owners})}")
+            raise UserError(f"{told}: no such metric.{did_you_mean(name, {**METRICS, **owners})}")
         keys = metric.default_keys or tuple(one.key for one in metric.quantities)
         asked.setdefault(metric.name, []).extend(keys if name in METRICS else (name,))
     order = {name: [one.key for one in metric.quantities] for name, metric in METRICS.items()}
@@ -106,4 +109,22 @@ def score_sets(
             unpack(answer, question, study, scores, per_image)
     if cache is not None and cache.trouble:
         remarks.append(cache.trouble)
-    return Scored(tuple(scores), tuple(per_image), tuple(left_out), tuple(remarks))
+    return Scored(
+        tuple(map(_beside_ceiling(scores), scores)), tuple(per_image), tuple(left_out), tuple(remarks)
+    )
+
+
+def _beside_ceiling(scores: Sequence[Score]) -> Callable[[Score], Score]:
+    """Adds a note to each score that is no worse than that of the real images in the fakes' place."""
+    ceilings = {one.key: one.value for one in scores if one.condition == REAL and not one.detail}
+
+    def noted(score: Score) -> Score:
+        ceiling = ceilings.get(score.key)
+        if score.condition == REAL or score.detail or ceiling is None or score.value is None:
+            return score
+        if score.value < ceiling:
+            return score
+        note = f"no worse than the real images themselves ({ceiling:.3f}): up here it does not tell fakes from reals"
+        return dataclasses.replace(score, notes=(*score.notes, note))
+
+    return noted

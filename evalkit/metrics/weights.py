@@ -154,6 +154,15 @@ def how_to_bring(name: str, reason: str = "is not there") -> str:
     )
 
 
+def missing(name: str) -> str:
+    """One short line for a file that is not there; `how_to_bring` says more."""
+    file = _file(name)
+    return (
+        f"{file.file_name} is not in {folder()}; `evalkit weights get {name}` brings it ({file.megabytes} MB), "
+        "`evalkit weights` says how else."
+    )
+
+
 def bring(name: str, on_progress: OnProgress | None = None) -> Path:
     """Download the file if it is not there; returns where it lies.
 

@@ -87,6 +87,7 @@ def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
         chosen, line = _comparable([score for score in current if score.key == key], study, folder)
         columns += [Column(key, chosen)] if chosen else []
         left_out += [line] if line else []
+    left_out += _not_computed(study, found, folder)
     other_pixels = any(
         score.provenance.digests.get("fakes") not in digests[place][1:]
         for column in columns
@@ -95,6 +96,17 @@ def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
     )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Scores(tuple(columns), tuple(left_out), digest, other_pixels)
+
+
+def _not_computed(study: Study, found: Sequence[Score], folder: Path) -> list[str]:
+    """A line about the metrics that study.toml names and that have no record at all."""
+    there = {score.key for score in found} | {score.provenance.analysis for score in found}
+    missing = [name for name in study.metrics.names if not {name, f"metrics.{name}"} & there]
+    if not missing:
+        return []
+    return [
+        f"{', '.join(missing)}: named in [metrics] of study.toml and not computed. `evalkit metrics {folder}` says why."
+    ]
 
 
 def _fits(score: Score, digests: Mapping[Place, tuple[str, str]]) -> bool:

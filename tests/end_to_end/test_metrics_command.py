@@ -145,7 +145,7 @@ def test_metrics_whose_weights_are_missing_are_left_out_with_one_line_and_the_ot
     code, out, err = run("real", "a=near", "--metrics", "fid,psnr")
     assert code == 0
     (line,) = [line for line in err.splitlines() if line.startswith("Left out: ")]
-    assert "pt_inception-2015-12-05-6726825d.pth is not there" in line
+    assert "pt_inception-2015-12-05-6726825d.pth is not in " in line
     assert "evalkit weights get inception" in line
     assert "PSNR" in out
     assert {one.key for one in scores()} == {"psnr"}
@@ -322,7 +322,7 @@ def test_a_dry_run_tells_what_would_be_left_out_and_is_one_process(sets, run):
     )
     assert code == 0, err
     (line,) = json.loads(out)["left_out"]
-    assert line.startswith("fid, fid_infinity: Inception weights: ")
+    assert line.startswith("fid, fid_infinity: pt_inception-2015-12-05-6726825d.pth is not in ")
     assert f"Would be left out: {line}" in err
 
 
@@ -505,3 +505,30 @@ def test_a_study_made_from_an_ablation_names_its_labels_and_classes(here):
     settings = labels_of_ablation(Path("ablation"), Path("study"))
     told = tomllib.loads("\n".join(settings))
     assert told == {"metrics": {"labels": "../ablation/labels", "classes": "../ablation/labels/classes.json"}}
+
+
+def test_the_report_says_which_metrics_of_study_toml_were_not_computed(study, run):
+    toml = study / "study.toml"
+    toml.write_text(toml.read_text() + '[metrics]\nnames = ["lpips", "l1"]\n', encoding="utf-8")
+    code, _, err = run(study)
+    assert code == 0, err
+    assert "alexnet-owt-7be5be79.pth is not in" in err
+    page = html.unescape(write_report(study, "live").read_text(encoding="utf-8"))
+    assert "lpips: named in [metrics] of study.toml and not computed." in page
+
+
+def test_what_may_be_wrong_with_a_results_folder_is_said_without_a_study_too(sets, run):
+    images = sets / "results" / "facades" / "test_latest" / "images"
+    images.mkdir(parents=True)
+    for kind, name in (("real_A", "far"), ("fake_B", "near"), ("rec_A", "far"), ("real_B", "real")):
+        for path in (sets / name).iterdir():
+            (images / f"{path.stem}_{kind}.png").write_bytes(path.read_bytes())
+    code, _, err = run("results:real_B", "cyclegan=results:fake_B", "--metrics", "l1")
+    assert code == 0, err
+    assert "index-aligned" in err
+
+
+def test_a_metric_may_be_spelt_in_capitals(sets, run):
+    code, out, err = run("real", "near", "--metrics", "SSIM,L1")
+    assert code == 0, err
+    assert {one.key for one in scores()} == {"ssim", "l1"}

@@ -58,6 +58,15 @@ def test_get_prints_the_path_of_a_file_that_is_there(folder):
     assert (ran.exit_code, ran.stdout.strip()) == (0, str(path))
 
 
+def test_get_leaves_another_file_of_that_name_as_it_is_and_says_so(folder):
+    weights.path_of("alexnet").write_bytes(b"mine")
+    ran = run("get", "alexnet")
+    assert ran.exit_code == 0
+    assert "not the published weights" in ran.output
+    assert "delete it and run this again" in ran.output
+    assert weights.path_of("alexnet").read_bytes() == b"mine"
+
+
 def test_get_without_a_network_names_file_and_address(folder, monkeypatch):
     monkeypatch.setattr(weights, "answers", lambda url: False)
     ran = run("get", "inception")

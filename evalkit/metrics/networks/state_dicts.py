@@ -23,8 +23,7 @@ def state_of(name: str, random_weights: int | None) -> Mapping[str, Tensor]:
     except FileNotFoundError:
         raise UserError(how_to_bring(name)) from None
     except Exception as error:  # noqa: BLE001  (torch raises many kinds over a broken file)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(how_to_bring(name, f"is broken ({reason})")) from None
+        raise UserError(how_to_bring(name, f"is broken ({type(error).__name__})")) from None
     if not isinstance(state, Mapping):
         raise UserError(how_to_bring(name, "is broken (it holds no state dict)"))
     return state

@@ -212,3 +212,33 @@ def test_statistics_in_place_of_reals_serve_fid_only(sets):
     scored = score_sets(statistics, [Candidate("soft", None, sets["soft"])], ["fid", "l1"], options)
     assert {score.key for score in scored.scores if score.value is not None} == {"fid"}
     assert any(line.startswith("l1: needs the real images themselves") for line in scored.left_out)
+
+
+def test_a_fake_as_good_as_the_reals_is_noted_where_the_reals_are_the_ceiling(sets, folders):
+    from evalkit.metrics.label_maps import label_set, open_classes
+    from evalkit.metrics.segmenters import from_callable
+
+    labels = folders / "labels"
+    labels.mkdir()
+    (labels / "classes.json").write_text(
+        '{"classes": ["dark", "light"], "palette": [[0, 0, 0], [255, 255, 255]]}'
+    )
+    classes = open_classes(str(labels / "classes.json"))
+    for picture in sets["real"].pictures:
+        light = (picture.read().mean(axis=2) > 127).astype(np.uint8)
+        Image.fromarray(light).save(labels / f"{picture.source_id}.png")
+
+    def predict(images):
+        return [(image.mean(axis=2) > 127).astype(np.uint8) for image in images]
+
+    segmenter = from_callable(predict, classes, name="threshold", settings={})
+    options = dataclasses.replace(OPTIONS, segmenter=segmenter)
+    candidates = [Candidate("same", None, sets["real"]), Candidate("softer", None, sets["softer"])]
+    scored = score_sets(sets["real"], candidates, ["fcn"], options, labels=label_set(labels, classes))
+    noted = {
+        score.condition
+        for score in scored.scores
+        if any(note.startswith("no worse than the real images themselves") for note in score.notes)
+    }
+    assert noted == {"same"}
+    assert {score.condition for score in scored.scores} == {"real", "same", "softer"}
