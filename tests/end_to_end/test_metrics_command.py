@@ -529,6 +529,6 @@ def test_what_may_be_wrong_with_a_results_folder_is_said_without_a_study_too(set
 
 
 def test_a_metric_may_be_spelt_in_capitals(sets, run):
-    code, out, err = run("real", "near", "--metrics", "SSIM,L1")
+    code, _, err = run("real", "near", "--metrics", "SSIM,L1")
     assert code == 0, err
     assert {one.key for one in scores()} == {"ssim", "l1"}

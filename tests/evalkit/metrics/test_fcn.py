@@ -276,4 +276,4 @@ def test_an_image_without_a_label_map_is_named_and_nothing_is_scored_without_it(
     options = Options(segmenter=brightness_segmenter(), device="cpu")
     found = score_sets(reals, [Candidate("copy", None, reals)], ["fcn"], options, labels=labels)
     assert found.scores == ()
-    assert any("have no label map of the same name in labels ('2'" in line for line in found.left_out)
+    assert any("has no label map of the same name in labels ('2'" in line for line in found.left_out)

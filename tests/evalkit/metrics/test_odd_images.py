@@ -240,7 +240,7 @@ def test_a_fake_without_a_real_of_its_name_leaves_paired_metrics_out_by_name_and
         "input_sensitivity_pixel",
     }
     (line,) = scored.left_out
-    assert line.startswith("psnr, ssim, l1 of fake: 1 of its 4 images have no real image of the same name")
+    assert line.startswith("psnr, ssim, l1 of fake: 1 of its 4 images has no real image of the same name")
     assert "'three'" in line
     assert "'3'" in line
 
