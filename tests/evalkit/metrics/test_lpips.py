@@ -21,7 +21,7 @@ from studies.errors import UserError
 
 METRIC = Lpips()
 RANDOM = Options(random_weights=1)
-ROUNDING = 1e-9
+ROUNDING = 5e-9
 """Of float32 in both: features of length 1 that differ by a thousandth lose three of their seven digits."""
 Pairs = list[tuple[Array, Array]]
 BY_LPIPS = """
