@@ -11,7 +11,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from evalkit.metrics.base import Array, Item, Precision
 from evalkit.metrics.inception import SIZE_PX
-from evalkit.metrics.networks.packed_convolution import pack_convolutions
 from evalkit.metrics.networks.pixels import inference, placed, to_tensor, torch_device
 from evalkit.metrics.networks.published_inception import build_inception
 from evalkit.metrics.networks.state_dicts import state_of
@@ -33,8 +32,6 @@ class InceptionExtractor:
         self.dtype = torch.float16 if precision == "fp16" else torch.float32
         network = folded(build_inception(state_of("inception", random_weights)))
         self.network = placed(network, self.device, self.dtype)
-        if self.device.type == "cpu" and self.dtype == torch.float32:
-            pack_convolutions(self.network)
 
     def __call__(self, items: Sequence[Item]) -> list[Array]:
         """(2048,) float32 for each (image,) of any size."""
