@@ -285,9 +285,8 @@ def encode_record(result: Result) -> str:
     """One line of JSON, without its newline. Raises ValueError if a value is NaN or infinite."""
     fields = {entry.name: getattr(result, entry.name) for entry in dataclasses.fields(result)}
     if isinstance(result, Score) and result.mark:
-        fields["mark"] = (
-            result.mark
-        )  # follows from the settings; here for whoever reads the file with other tools
+        # It follows from the settings; here it is for whoever reads the file with other tools.
+        fields["mark"] = result.mark
     return json.dumps(
         {"kind": _NAMES[type(result)], **fields}, default=_plain, allow_nan=False, ensure_ascii=False
     )

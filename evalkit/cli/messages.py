@@ -42,9 +42,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def inside_team() -> bool:
+    """Whether this is one of several processes that torchrun has started; asked without importing torch."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def is_first_process() -> bool:
     """Whether this process speaks: of several that torchrun started for one command only the first does."""
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK", "0") == "0"
+    return not inside_team() or os.environ.get("RANK", "0") == "0"
 
 
 class Advance:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.messages import duration, is_first_process, say, warn
+from evalkit.cli.messages import duration, inside_team, is_first_process, say, warn
 from studies.errors import UserError
 from studies.records import REAL
 
@@ -71,7 +71,7 @@ def metrics(context: click.Context, /, **told: Any) -> None:
     runs. Features are kept in a cache, so that only what is new is computed.
     """
     from evalkit.cli.metrics_inputs import Asked
-    from evalkit.cli.metrics_running import first_process_speaks, in_processes, inside_team
+    from evalkit.cli.metrics_running import first_process_speaks, in_processes
 
     asked = Asked(**told)
     _check_usage(asked)

@@ -1,7 +1,6 @@
 """How a pass of `evalkit metrics` is shown, shared by several processes, and foretold."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -36,11 +35,6 @@ def _told(progress: Progress) -> str:
     return text if progress.done >= progress.total else f"{text}, {duration(progress.seconds_left)} left"
 
 
-def inside_team() -> bool:
-    """Whether this is one of several processes that torchrun has started."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
 def in_processes(asked: Asked, words: Sequence[str]) -> int:
     """Run the same command once per device; 0, or 1 if one of them failed.
 
@@ -54,16 +48,10 @@ def in_processes(asked: Asked, words: Sequence[str]) -> int:
 
 
 def _hardware(asked: Asked) -> "Hardware":
-    import torch
-
-    from generators.training_loop import Hardware
+    from generators.training_loop import Hardware, check_devices
 
     hardware = Hardware(asked.devices, asked.nodes, asked.accelerator)
-    there = torch.cuda.device_count()
-    if hardware.device_type == "cuda" and asked.devices > there:
-        raise UserError(
-            f"--devices {asked.devices}: this machine has {there} CUDA devices. --accelerator cpu uses the CPU."
-        )
+    check_devices(hardware)
     return hardware
 
 
@@ -79,7 +67,7 @@ def first_process_speaks() -> Iterator[None]:
 
 
 def estimate(task: Task) -> tuple[float, tuple[str, ...]]:
-    """How long scoring takes at most that finds nothing in the cache, from a few images of each of two sets.
+    """Roughly how long scoring takes that finds nothing in the cache, from a few images of each of two sets.
 
     Returns:
         Seconds, and a line for each metric that cannot be computed.

@@ -68,6 +68,7 @@ def _answer(question: Question, extraction: Extraction) -> dict[str, Any]:
     values = metric.compute(question.keys, found, question.options)
     quantities = {quantity.key: quantity for quantity in metric.quantities}
     sizes, digests, notes = _about(question, extraction)
+    provenance = Provenance(analysis=f"metrics.{metric.name}", digests=digests, software=software())
     records = []
     for value in values:
         settings = metric.settings([value.key], question.options)
@@ -76,7 +77,7 @@ def _answer(question: Question, extraction: Extraction) -> dict[str, Any]:
             score,
             n={**sizes, **value.n},
             notes=(*value.notes, *_weights_notes(metric, value.key, question.options), *notes),
-            provenance=Provenance(analysis=f"metrics.{metric.name}", digests=digests, software=software()),
+            provenance=provenance,
         )
         per_image = None if value.per_image is None else [float(one) for one in value.per_image]
         records.append({"record": encode_record(score), "per_image": per_image})

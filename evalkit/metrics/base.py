@@ -21,7 +21,7 @@ Item = tuple[Array, ...]
 uint8 sRGB; label maps (height, width) uint8 class numbers, 255 where nothing counts."""
 Extractor = Callable[[Sequence[Item]], Sequence[Array]]
 """A batch of items -> one array per item, in order. Items may differ in size unless the feature wants one size."""
-Over = Literal["reals", "fakes", "pairs", "labelled reals", "labelled fakes"]
+Over = Literal["reals", "fakes", "pairs", "labelled fakes"]
 """Which items of a comparison: pairs are (real, fake) of one input, labelled ones (image, label map) of one input."""
 Precision = Literal["fp32", "fp16"]
 DECODING = "1"

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from evalkit.metrics.base import Array, Metric, Options, Quantity, Statistics, Value, Want
+from evalkit.metrics.base import Array, Options, Quantity, Statistics, Value
 from evalkit.metrics.frechet import distance_of_moments, influences, moments
-from evalkit.metrics.inception import pool3
+from evalkit.metrics.inception import InceptionMetric
 from evalkit.results import Interval
 from studies.errors import UserError
 
@@ -29,7 +29,7 @@ LINE_FOR_STATISTICS = "line in 1/N through FID of all fakes and of their two ran
 INFINITY_SPREAD = "FID∞ ± z · standard error of FID by the infinitesimal jackknife over images of {sets}"
 
 
-class Fid(Metric):
+class Fid(InceptionMetric):
     """FID and its extrapolation to infinitely many images.
 
     FID of N images lies above that of infinitely many by about a constant over N, which depends on the images. With
@@ -55,22 +55,6 @@ class Fid(Metric):
         " fid_infinity: Chong & Forsyth (2020), arXiv:1911.07023"
     )
     takes_statistics = True
-
-    def weights(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """The Inception network."""
-        del keys
-        return ("inception",)
-
-    def settings(self, keys: Sequence[str], options: Options) -> Mapping[str, str]:
-        """Those of the features."""
-        del keys
-        return pool3(options).settings
-
-    def wants(self, keys: Sequence[str], options: Options) -> Mapping[str, Want]:
-        """Features of both sets."""
-        del keys
-        feature = pool3(options)
-        return {"reals": Want(feature, "reals"), "fakes": Want(feature, "fakes")}
 
     def compute(self, keys: Sequence[str], found: Mapping[str, Any], options: Options) -> Sequence[Value]:
         """FID, and by sub-sampling FID∞.

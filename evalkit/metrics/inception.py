@@ -1,6 +1,8 @@
 """The features behind FID, KID, precision and recall: 2048 numbers per image from the Inception network of 2015."""
 
-from evalkit.metrics.base import Extractor, Feature, Options
+from collections.abc import Mapping, Sequence
+
+from evalkit.metrics.base import Extractor, Feature, Metric, Options, Want
 from evalkit.metrics.weights import settings_of
 
 DIMENSIONS = 2048
@@ -34,3 +36,23 @@ def pool3(options: Options) -> Feature:
         "recipe": "1",
     }
     return Feature("pool3", settings, load, batch_size=16)
+
+
+class InceptionMetric(Metric):
+    """A metric that compares the `pool3` features of two whole sets."""
+
+    def weights(self, keys: Sequence[str]) -> tuple[str, ...]:
+        """The Inception network."""
+        del keys
+        return ("inception",)
+
+    def settings(self, keys: Sequence[str], options: Options) -> Mapping[str, str]:
+        """Those of the features."""
+        del keys
+        return pool3(options).settings
+
+    def wants(self, keys: Sequence[str], options: Options) -> Mapping[str, Want]:
+        """Features of both sets."""
+        del keys
+        feature = pool3(options)
+        return {"reals": Want(feature, "reals"), "fakes": Want(feature, "fakes")}

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.metrics.base import Array, Metric, Options, Quantity, Value, Want
-from evalkit.metrics.inception import pool3
+from evalkit.metrics.base import Array, Options, Quantity, Value
+from evalkit.metrics.inception import InceptionMetric
 from evalkit.results import Interval
 from studies.errors import UserError
 
@@ -30,7 +30,7 @@ class _Part(NamedTuple):
     variance: float
 
 
-class Kid(Metric):
+class Kid(InceptionMetric):
     """Unbiased estimate of the squared maximum mean discrepancy with the kernel (x·y / d + 1)³.
 
     The value is MMD² itself, not a thousand times that, and may fall below 0 by chance where the sets are alike. The
@@ -41,21 +41,9 @@ class Kid(Metric):
     quantities = (Quantity("kid", "KID", "distance", higher_is_better=False, decimals=4),)
     source = "Binkowski et al. (2018), arXiv:1801.01401, section 4; parts instead of subsets with replacement"
 
-    def weights(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """The Inception network."""
-        del keys
-        return ("inception",)
-
     def settings(self, keys: Sequence[str], options: Options) -> Mapping[str, str]:
         """Those of the features, and the kernel."""
-        del keys
-        return {**pool3(options).settings, "kernel": "(x.y/d + 1)^3"}
-
-    def wants(self, keys: Sequence[str], options: Options) -> Mapping[str, Want]:
-        """Features of both sets."""
-        del keys
-        feature = pool3(options)
-        return {"reals": Want(feature, "reals"), "fakes": Want(feature, "fakes")}
+        return {**super().settings(keys, options), "kernel": "(x.y/d + 1)^3"}
 
     def compute(self, keys: Sequence[str], found: Mapping[str, Any], options: Options) -> Sequence[Value]:
         """KID.

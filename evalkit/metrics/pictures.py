@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from evalkit.metrics.base import Array
 from studies.errors import UserError
-from studies.imagesets import ImageSet, open_image_set
+from studies.imagesets import ImageSet, open_image_set, pixel_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +78,7 @@ class PictureSet:
     def __len__(self) -> int:
         return len(self.pictures)
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """SHA-256 (hex) over source ids and digests: what the cache of scores knows the set by."""
         return set_digest(self.source_ids, [picture.digest for picture in self.pictures])
@@ -211,6 +211,7 @@ def _same(image: Array) -> Array:
 
 def pixel_digest_of(pixels: Array) -> str:
     """SHA-256 (hex) of mode, size and RGB pixels, as `studies.imagesets.pixel_digest`; of a label map likewise."""
-    mode: Literal["RGB", "L"] = "RGB" if pixels.ndim == 3 else "L"
-    head = f"{mode} {pixels.shape[1]} {pixels.shape[0]}\n".encode()
+    if pixels.ndim == 3:
+        return pixel_digest(Image.fromarray(pixels))
+    head = f"L {pixels.shape[1]} {pixels.shape[0]}\n".encode()
     return hashlib.sha256(head + np.ascontiguousarray(pixels).tobytes()).hexdigest()

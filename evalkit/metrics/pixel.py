@@ -119,7 +119,7 @@ def _ssim(device: str) -> Extractor:
         real, fake = item
         if min(real.shape[:2]) < SSIM_SIDE_PX:
             return np.array([np.nan])
-        value = structural_similarity(  # type: ignore[no-untyped-call]
+        value = structural_similarity(  # type: ignore[no-untyped-call]  # scikit-image's, without types
             real,
             fake,
             channel_axis=-1,

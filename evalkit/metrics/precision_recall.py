@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.metrics.base import Array, Metric, Options, Quantity, Value, Want
-from evalkit.metrics.inception import pool3
+from evalkit.metrics.base import Array, Options, Quantity, Value
+from evalkit.metrics.inception import InceptionMetric
 from studies.errors import UserError
 
 BLOCK = 512
@@ -28,7 +28,7 @@ METHODS: Mapping[str, str] = {
 }
 
 
-class PrecisionRecall(Metric):
+class PrecisionRecall(InceptionMetric):
     """Precision and recall of Kynkäänniemi et al., density and coverage of Naeem et al.
 
     Precision asks of fakes whether they look like some real: balls are around reals, fakes are counted. Recall asks of
@@ -49,23 +49,12 @@ class PrecisionRecall(Metric):
         " Naeem et al. (2020), arXiv:2002.09797, eq. 3 and 4 (density, coverage)"
     )
 
-    def weights(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """The Inception network."""
-        del keys
-        return ("inception",)
-
     def settings(self, keys: Sequence[str], options: Options) -> Mapping[str, str]:
         """Those of the features, and the numbers of neighbours."""
         return {
-            **pool3(options).settings,
+            **super().settings(keys, options),
             "neighbours": ", ".join(f"{key} {k}" for key, k in NEIGHBOURS.items() if key in keys),
         }
-
-    def wants(self, keys: Sequence[str], options: Options) -> Mapping[str, Want]:
-        """Features of both sets."""
-        del keys
-        feature = pool3(options)
-        return {"reals": Want(feature, "reals"), "fakes": Want(feature, "fakes")}
 
     def compute(self, keys: Sequence[str], found: Mapping[str, Any], options: Options) -> Sequence[Value]:
         """The quantities asked for; those that need more images than there are have no value.

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from evalkit.metrics import METRICS
@@ -52,7 +53,7 @@ class Question:
         """For messages."""
         return f"{', '.join(self.keys)} of {self.candidate.title}"
 
-    @property
+    @cached_property
     def memo_key(self) -> str:
         """What the score is kept under: all that it depends on."""
         options = self.options

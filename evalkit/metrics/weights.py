@@ -198,7 +198,7 @@ def answers(url: str) -> bool:
     def ask() -> None:
         try:
             request = urllib.request.Request(url, method="HEAD")  # noqa: S310  (our own addresses)
-            with urllib.request.urlopen(request, timeout=_CONNECTION_TIMEOUT_S):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_CONNECTION_TIMEOUT_S):  # noqa: S310  (likewise)
                 answered.set()
         except OSError:
             pass  # not answered

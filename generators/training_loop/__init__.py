@@ -8,6 +8,7 @@ one device, the run that was not.
 from generators.training_loop.estimate import Estimate, estimate
 from generators.training_loop.hardware import (
     Hardware,
+    check_devices,
     check_hardware,
     few_threads,
     inside_torchrun,
@@ -27,6 +28,7 @@ __all__ = [
     "Progress",
     "TrainingStoppedError",
     "build_parts",
+    "check_devices",
     "check_hardware",
     "estimate",
     "few_threads",

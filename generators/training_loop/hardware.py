@@ -106,13 +106,18 @@ def check_hardware(hardware: Hardware, training: TrainingSettings) -> None:
             f"batch_size={training.batch_size} is shared by {hardware.processes} devices in equal parts: "
             f"set a multiple of {hardware.processes}, or use fewer devices."
         )
+    check_devices(hardware)
+    if hardware.device_type == "cpu" and training.precision == "fp16":
+        raise UserError("precision=fp16 needs a GPU. On the CPU use precision=bf16 or fp32.")
+
+
+def check_devices(hardware: Hardware) -> None:
+    """Raises UserError where this machine has fewer GPUs than asked for."""
     there = torch.cuda.device_count()
     if hardware.device_type == "cuda" and hardware.devices > there:
         raise UserError(
             f"--devices {hardware.devices}: this machine has {there} CUDA devices. --accelerator cpu uses the CPU."
         )
-    if hardware.device_type == "cpu" and training.precision == "fp16":
-        raise UserError("precision=fp16 needs a GPU. On the CPU use precision=bf16 or fp32.")
 
 
 def open_fabric(hardware: Hardware, training: TrainingSettings) -> Fabric:

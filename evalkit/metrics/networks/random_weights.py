@@ -90,7 +90,7 @@ def _trunk(name: str, generator: torch.Generator) -> dict[str, Tensor]:
         if isinstance(module, nn.Conv2d):
             scale = math.sqrt(2 / module.weight[0].numel())
             module.weight.copy_(scale * torch.randn(module.weight.shape, generator=generator))
-            module.bias.copy_(0.05 * torch.randn(module.bias.shape, generator=generator))  # type: ignore[union-attr]
+            module.bias.copy_(0.05 * torch.randn(module.bias.shape, generator=generator))  # type: ignore[union-attr]  # these have one
     with _unit_variance(trunk):
         trunk((_images(_CALIBRATION_PX[name], generator) - 0.45) / 0.225)
     return {**network.state_dict(), **{f"features.{key}": value for key, value in trunk.state_dict().items()}}

@@ -37,12 +37,6 @@ def planted(tmp_path_factory) -> Path:
     return home
 
 
-@pytest.fixture
-def torch_home(planted, monkeypatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(planted))
-    return planted
-
-
 @pytest.fixture(scope="module")
 def extractor(planted) -> Extractor:
     with pytest.MonkeyPatch.context() as patch:

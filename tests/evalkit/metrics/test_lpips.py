@@ -42,12 +42,6 @@ def planted(tmp_path_factory) -> Path:
     return home
 
 
-@pytest.fixture
-def torch_home(planted, monkeypatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(planted))
-    return planted
-
-
 @pytest.fixture(scope="module")
 def alex() -> Extractor:
     return distances("alex")
