@@ -101,6 +101,76 @@ class Analysis(_Section):
     """Of every interval."""
 
 
+class PanelLink(_Section):
+    """How a panel that only needs links says who comes, and where it wants them back."""
+
+    worker: str = "worker_id"
+    """Parameter that carries the participant's id."""
+    submission: str = ""
+    """Parameter that carries the panel's id of this participation, if there is one."""
+    keep: tuple[str, ...] = ()
+    """Further parameters that the way back needs; kept encrypted until the study is closed."""
+    preview: str = ""
+    """PARAMETER=VALUE by which the panel shows the study to somebody who has not accepted it yet."""
+    completion: str = ""
+    """Where a finished participant is sent; {code}, {worker}, {submission} and {NAME} of a kept parameter are filled
+    in. Empty: only the code is shown."""
+    submit: Literal["redirect", "post"] = "redirect"
+    """Whether the way back is an address, or a form that is posted (the shape of Mechanical Turk)."""
+    hosts: tuple[str, ...] = ()
+    """Hosts the way back may lead to where a kept parameter decides it."""
+
+
+class ProlificSettings(_Section):
+    """What Prolific needs to know beside the rest of study.toml."""
+
+    title: str = ""
+    """What participants see in their list; empty = a plain standard title."""
+    description: str = ""
+    """What they see before they begin; empty = a plain standard text."""
+    entry: Literal["signed", "checked"] = "checked"
+    """How an arrival proves who it is: a signed token in the link, or a look at its submission through the API."""
+    token_parameter: str = "prolific_token"  # noqa: S105  (the name of a parameter)
+    """signed: the parameter that carries the token. Not documented where we could read it; ask Prolific."""
+    audience: str = ""
+    """signed: the token's audience, which is the study's public host; empty = taken from --url."""
+    workspace: str = ""
+    """signed: the workspace that the token must name; empty = any."""
+    project: str = ""
+    """Project on Prolific; empty = the account's default."""
+    exclude_studies: tuple[str, ...] = ()
+    """Ids of earlier studies whose participants may not take part."""
+    exclude_groups: tuple[str, ...] = ()
+    """Ids of participant groups that may not take part."""
+    add_to_group: str = ""
+    """Name of a group to which all who take part are added, so that later studies can exclude them."""
+    filters: tuple[str, ...] = ()
+    """Further filters of the study, each one as JSON."""
+    maximum_minutes: int | None = Field(default=None, ge=1)
+    """After how long a place is taken back; absent = what Prolific advises for `minutes`."""
+
+
+class Recruitment(_Section):
+    """Where participants come from and what they are paid; a decision of the study, but not of what is shown."""
+
+    name: str = "direct"
+    """Who sends participants: direct (your own links), panel (any panel that puts ids into the link), prolific."""
+    invites_only: bool = False
+    """direct: only the single-use links of `evalkit study invite` open the study."""
+    reward_cents: int = Field(default=0, ge=0, le=1_000_000)
+    """What a finished session is paid, in cents (pence) of the currency."""
+    currency: str = Field(default="GBP", pattern=r"^[A-Z]{3}$")
+    """ISO 4217."""
+    fee_share: float = Field(default=0.0, ge=0, le=2)
+    """What the panel charges on top of each payment; only for the costs shown. Ask the panel for today's."""
+    minimum_cents_per_hour: int = Field(default=800, ge=0)
+    """`study check` warns below this; the default is 8.00 an hour."""
+    panel: PanelLink = PanelLink()
+    """For panel: which parameters of the entry link mean what."""
+    prolific: ProlificSettings = ProlificSettings()
+    """For prolific."""
+
+
 class Ethics(_Section):
     """What a participant must be told, and who allowed the study."""
 
@@ -168,6 +238,7 @@ class Study(_Section):
     metrics: Metrics = Metrics()
     exclusions: Exclusions = Exclusions()
     analysis: Analysis = Analysis()
+    recruitment: Recruitment = Recruitment()
     ethics: Ethics = Ethics()
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

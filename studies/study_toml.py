@@ -19,6 +19,7 @@ SECTIONS = (
     "metrics",
     "exclusions",
     "analysis",
+    "recruitment",
     "ethics",
 )
 
@@ -50,7 +51,20 @@ def render_study_toml(study: Study, preset: Preset | None) -> str:
                 lines += ["", f"[conditions.{condition}]", *_settings(settings)]
         else:
             lines += ["", f"[{name}]", *_settings(section)]
+            lines += [line for part in _used_parts(section) for line in _part(name, part, section)]
     return "\n".join(lines) + "\n"
+
+
+def _used_parts(section: BaseModel) -> Iterator[str]:
+    """Tables inside a section, where the section names them or they say something."""
+    for key, value in section:
+        if isinstance(value, BaseModel) and (getattr(section, "name", "") == key or value != type(value)()):
+            yield key
+
+
+def _part(name: str, part: str, section: BaseModel) -> Iterator[str]:
+    yield from ("", f"[{name}.{part}]")
+    yield from _settings(getattr(section, part))
 
 
 def _settings(section: BaseModel) -> Iterator[str]:
@@ -60,6 +74,8 @@ def _settings(section: BaseModel) -> Iterator[str]:
 def _fields(fields: dict[str, FieldInfo], section: object) -> Iterator[str]:
     for key, info in fields.items():
         value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            continue
         if info.description:
             yield "# " + " ".join(info.description.split()) + _allowed(info)
         yield f"# {key} =" if value is None else f"{key} = {_value(value)}"

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from studies.records import LiveEstimate, Response
 from webapp import identity
 from webapp.hosting import HostedStudy
+from webapp.recruitment import recruiter_of
 from webapp.sessions import Refusal
 from webapp.views import api, dashboard, participant
 
@@ -51,6 +52,7 @@ def create_app(hosted: HostedStudy, live_estimate: LiveEstimator | None = None) 
         WTF_CSRF_SSL_STRICT=False,  # Referrer-Policy: no-referrer leaves nothing to compare
     )
     app.extensions["evalkit_study"] = hosted
+    app.extensions["evalkit_recruiter"] = recruiter_of(hosted.study.recruitment)
     app.extensions["evalkit_estimates"] = dashboard.EstimateCache(live_estimate, hosted.clock)
     protect = CSRFProtect(app)
     for module in (participant, api, dashboard):

@@ -22,7 +22,7 @@ PAGE_FOLDERS = ("templates", "static")
 PAGE_TEXTS = ("views/participant.py",)
 """Texts that participants read and that stand in code; the protocol's are added."""
 WHAT = {"stimuli": "the stimulus bundle", "page": "the participant page"}
-DECISIONS = ("exclusions", "analysis", "ethics")
+DECISIONS = ("exclusions", "analysis", "recruitment", "ethics")
 """Tables of study.toml that decide what is made of the answers, not what participants met."""
 PARTS = ("design", "decisions", "stimuli", "page")
 

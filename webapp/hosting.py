@@ -21,7 +21,21 @@ from studies.stimuli import Bundle, load_bundle
 from webapp.config import ServerConfig
 from webapp.db import Database
 from webapp.identity import key_digest
-from webapp.tables import ArrivalRow, EventRow, PlaceRow, ResponseRow, SessionRow, StudyRow, TrialRow
+from webapp.tables import (
+    AdminActRow,
+    ArrivalRow,
+    EventRow,
+    HookRow,
+    InviteRow,
+    MoneyActRow,
+    PaymentRow,
+    PlaceRow,
+    RecruitmentRow,
+    ResponseRow,
+    SessionRow,
+    StudyRow,
+    TrialRow,
+)
 
 
 def now_ms() -> int:
@@ -174,12 +188,19 @@ def _refuse_new_places(hosted: HostedStudy, db: Session) -> None:
         )
 
 
+_IN_ORDER_OF_REMOVAL = (
+    *(MoneyActRow, PaymentRow, InviteRow, HookRow, RecruitmentRow, AdminActRow),
+    *(TrialRow, SessionRow, PlaceRow, ArrivalRow, StudyRow),
+)
+"""Whoever refers to another one goes first."""
+
+
 def discard(db: Session, study: str, data: str) -> None:
     """Remove everything of one study and one kind of data; only for data that do not count."""
     trials = select(TrialRow.id).where(TrialRow.study == study, TrialRow.data == data)
     db.execute(delete(EventRow).where(EventRow.trial_id.in_(trials)))
     db.execute(delete(ResponseRow).where(ResponseRow.trial_id.in_(trials)))
-    for table in (TrialRow, SessionRow, PlaceRow, ArrivalRow, StudyRow):
+    for table in _IN_ORDER_OF_REMOVAL:
         db.execute(delete(table).where(table.study == study, table.data == data))
     db.expire_all()
 

@@ -75,13 +75,27 @@ def new_token() -> str:
 
 
 def claim(
-    hosted: HostedStudy, worker: str, arrival: int | None, consent_version: str, token: str | None = None
+    hosted: HostedStudy,
+    worker: str,
+    arrival: int | None,
+    consent_version: str,
+    token: str | None = None,
+    admitted: Callable[[Session, SessionRow], None] = lambda _db, _session: None,
 ) -> Admission:
     """Give a worker who consented the next free place.
 
     Exact however many arrive at once: the study's row is locked, the database holds one session per worker and
     one holder per place. With a `token` that the browser had before, a repeated claim (a double click, a reply that
     was lost) finds the session of the first.
+
+    Args:
+        hosted: The study.
+        worker: Keyed hash of the worker id.
+        arrival: Number of the arrival that led here.
+        consent_version: The text that was agreed to.
+        token: The cookie's token, given out before the consent.
+        admitted: Called with the new session inside the same transaction: what belongs to it is kept with it or not
+            at all. It may raise a Refusal.
 
     Raises:
         Refusal: The worker had a session before, or every place is taken.
@@ -115,6 +129,7 @@ def claim(
                 )
                 db.add(session)
                 db.flush()
+                admitted(db, session)
                 _note(db, arrival, "admitted", place.condition)
                 if row.begun_at is None:
                     row.begun_at, row.begun_with = now, freeze.record(hosted.study, hosted.bundle)

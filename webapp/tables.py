@@ -42,6 +42,10 @@ class StudyRow(Base):
     """When the first session began."""
     begun_with: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """The study of that moment (`webapp.freeze.record`); for live data this is the freeze."""
+    state: Mapped[str] = mapped_column(String(16), default="open")
+    """open | paused (nobody new begins) | closed (nobody new begins, raw worker ids are gone)."""
+    reveal_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When the dashboard may show fool rates; None until somebody chose a moment."""
 
 
 class PlaceRow(Base):
@@ -108,6 +112,12 @@ class SessionRow(Base):
     consent_version: Mapped[str] = mapped_column(String(16))
     comment: Mapped[str] = mapped_column(Text, default="")
     observer: Mapped[str] = mapped_column(String(16), default="")
+    recruiter: Mapped[str] = mapped_column(String(16), default="")
+    """How the participant came: a key of `webapp.recruitment.RECRUITERS`."""
+    language: Mapped[str] = mapped_column(String(8), default="")
+    """Of the participant pages, as this session saw them."""
+    device: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What the page asked or measured once per session (`webapp.device`): browser family, colour vision, calibration."""
 
 
 class TrialRow(Base):
@@ -157,3 +167,105 @@ class ResponseRow(Base):
     rt_ms: Mapped[float | None] = mapped_column(Float)
     input: Mapped[str] = mapped_column(String(8))
     answered_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class InviteRow(Base):
+    """A single-use link for one participant."""
+
+    __tablename__ = "invites"
+    __table_args__ = (UniqueConstraint("study", "data", "code_digest"),)
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    study: Mapped[str] = mapped_column(String(64), index=True)
+    data: Mapped[str] = mapped_column(String(16))
+    code_digest: Mapped[str] = mapped_column(String(64))
+    """Keyed digest of the code in the link; the code itself is shown once and not kept."""
+    created_at: Mapped[int] = mapped_column(BigInteger)
+    session_id: Mapped[str | None] = mapped_column(ForeignKey("sessions.id"))
+    """The session that it began; None while it is unused."""
+
+
+class PaymentRow(Base):
+    """What paying one worker needs. The only place where a raw worker id may stand, and only encrypted."""
+
+    __tablename__ = "payments"
+    __table_args__ = (UniqueConstraint("study", "data", "worker"),)
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    study: Mapped[str] = mapped_column(String(64), index=True)
+    data: Mapped[str] = mapped_column(String(16))
+    worker: Mapped[str] = mapped_column(String(32))
+    """The keyed hash, as in the sessions."""
+    session_id: Mapped[str | None] = mapped_column(ForeignKey("sessions.id"))
+    encrypted: Mapped[str] = mapped_column(Text, default="")
+    """Encrypted JSON: the raw worker id and what the panel's link carried; empty once dropped."""
+    submission_digest: Mapped[str] = mapped_column(String(64), default="", index=True)
+    """Keyed digest of the panel's id of this participation, to find the row of a report from the panel."""
+    panel_state: Mapped[str] = mapped_column(String(32), default="")
+    """The last state that the panel reported, in the panel's words."""
+    panel_state_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class MoneyActRow(Base):
+    """One step of paying somebody: written before it is tried, marked when it is done; never done twice."""
+
+    __tablename__ = "money_acts"
+    __table_args__ = (UniqueConstraint("payment_id", "act"),)
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    study: Mapped[str] = mapped_column(String(64), index=True)
+    data: Mapped[str] = mapped_column(String(16))
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id"))
+    act: Mapped[str] = mapped_column(String(16))
+    """approve | bonus | screen_out."""
+    amount_cents: Mapped[int] = mapped_column(Integer, default=0)
+    state: Mapped[str] = mapped_column(String(16))
+    """planned | sent (no answer yet) | done."""
+    reference: Mapped[str] = mapped_column(String(128), default="")
+    """The panel's own id of this act, where it has one."""
+    at: Mapped[int] = mapped_column(BigInteger)
+
+
+class RecruitmentRow(Base):
+    """The study on a panel."""
+
+    __tablename__ = "recruitments"
+
+    study: Mapped[str] = mapped_column(String(64), primary_key=True)
+    data: Mapped[str] = mapped_column(String(16), primary_key=True)
+    recruiter: Mapped[str] = mapped_column(String(16), primary_key=True)
+    external_id: Mapped[str] = mapped_column(String(128), default="")
+    """The study's id there."""
+    state: Mapped[str] = mapped_column(String(32), default="")
+    """In the panel's words."""
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """Ids of what was made there (groups, subscriptions); no person, no secret in clear."""
+    updated_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class HookRow(Base):
+    """A report that a panel sent by itself; kept so that a repeated one changes nothing."""
+
+    __tablename__ = "hooks"
+
+    event_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    study: Mapped[str] = mapped_column(String(64), index=True)
+    data: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(64))
+    at: Mapped[int] = mapped_column(BigInteger)
+
+
+class AdminActRow(Base):
+    """Something a researcher did to a study: who, what, when; only added."""
+
+    __tablename__ = "admin_acts"
+
+    id: Mapped[int] = mapped_column(_BigKey, primary_key=True)
+    study: Mapped[str] = mapped_column(String(64), index=True)
+    data: Mapped[str] = mapped_column(String(16))
+    at: Mapped[int] = mapped_column(BigInteger)
+    who: Mapped[str] = mapped_column(String(64))
+    """dashboard | command line."""
+    act: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(Text, default="")
+    """In words; never an id of a person."""

@@ -10,9 +10,9 @@ from studies.errors import UserError
 from studies.records import DataKind
 from webapp import freeze
 from webapp.config import ServerConfig, server_config
-from webapp.hosting import check_places, host, prepare
+from webapp.hosting import HostedStudy, check_places, host, prepare
 from webapp.identity import dashboard_key
-from webapp.recruitment import RECRUITERS
+from webapp.recruitment import recruiter_of
 from webapp.sessions import keep_freeze
 
 
@@ -64,7 +64,7 @@ def serve_study(
     with only_server(folder, data):
         prepare(hosted)
         base = (url or f"http://{address[0]}:{address[1]}").rstrip("/")
-        run_server(hosted, address, workers=workers, ready=lambda: _tell(config, base))
+        run_server(hosted, address, workers=workers, ready=lambda: _tell(hosted, base))
 
 
 def _refuse_placeholders(folder: Path, keys: list[str]) -> None:
@@ -75,9 +75,10 @@ def _refuse_placeholders(folder: Path, keys: list[str]) -> None:
         )
 
 
-def _tell(config: ServerConfig, base: str) -> None:
+def _tell(hosted: HostedStudy, base: str) -> None:
+    config = hosted.config
     data: DataKind = config.data
-    link = f"{base}/" if data == "preview" else RECRUITERS["direct"]().participant_link(base)
+    link = f"{base}/" if data == "preview" else recruiter_of(hosted.study.recruitment).participant_link(base)
     say(
         f"{data.capitalize()} data of {config.folder} in {'PostgreSQL' if 'postgresql' in config.database_url else 'SQLite'}."
     )

@@ -8,8 +8,8 @@ from flask import Blueprint, redirect, render_template, request, session, url_fo
 
 from webapp import identity, sessions
 from webapp.hosting import HostedStudy
-from webapp.recruitment import RECRUITERS
-from webapp.views import cookie_token, hosted
+from webapp.recruitment import Visitor
+from webapp.views import cookie_token, hosted, recruiter
 
 if TYPE_CHECKING:
     from webapp.tables import SessionRow
@@ -24,7 +24,8 @@ CONSENT_TEXT = "1"
 @blueprint.get("/")
 def enter() -> Any:
     """The participant link: learn who it is, record the arrival, go on at a clean address."""
-    study, worker = hosted(), RECRUITERS["direct"]().worker_id(request.args)
+    study, visitor = hosted(), recruiter().visitor(request.args)
+    worker = visitor.worker_id if isinstance(visitor, Visitor) else None
     if worker is None:
         known = sessions.find_session(study, cookie_token())
         if known is not None and (study.data != "preview" or known.state == "active"):
