@@ -12,7 +12,7 @@ import pandas as pd
 
 from studies.design import Study
 from studies.errors import UserError, did_you_mean
-from studies.records import REAL, Arrival, Response, Session, read_csv
+from studies.records import NOT_GENERATED, REAL, Arrival, Response, Session, read_csv
 
 _KEPT = (
     *(
@@ -23,6 +23,7 @@ _KEPT = (
         "phase",
         "trial_index",
         "attempt",
+        "target",
         "choice",
         "outcome",
         "rt_ms",
@@ -37,6 +38,7 @@ _KEPT = (
 """The columns of a response that analyses use."""
 _NUMBERS = (
     "run",
+    "target",
     "outcome",
     "rt_ms",
     "refresh_hz",
@@ -49,15 +51,20 @@ class ResponseTable:
     """Everything that analyses read."""
 
     trials: pd.DataFrame
-    """One row per scored trial that was answered or became void, of every session. Beside the columns of Response:
-    `image`, `source_id`, `run` (of the fake), `real_source_id`, `fooled` (1 fooled, 0 not, NaN not answered, void or
-    no fake shown), `fake_first`, `fake_side`, and of its session `state`, `finished`, `excluded`."""
+    """One row per scored trial that was answered or became void, of every session, as they were sent. Beside the
+    columns of Response: `image`, `source_id`, `run` (of the image that the trial is about: the fake, a single real
+    image, of two generated ones the target), `real_source_id`, `other_source_id` (the other input, two_inputs), `counted`
+    (answered and not void), `fooled` (1 fooled, 0 not, NaN where no fake stood for real or none was answered),
+    `fake_first`, `fake_side`, and of its session `state`, `finished`, `excluded`."""
     sessions: pd.DataFrame
-    """One row per session: the columns of Session, `void_trials` and `excluded` (the reason, or empty)."""
+    """One row per session: the columns of Session, `void_trials`, `checks` (attention checks answered), `failed_checks`
+    and `excluded` (the reasons, or empty)."""
     arrivals: pd.DataFrame
     """One row per arrival."""
     design: str
     """between | within."""
+    layout: str = "real_and_fake"
+    """What a trial is made of; see studies.protocols.base.Layout."""
 
     @property
     def observer(self) -> str:
@@ -81,7 +88,13 @@ class ResponseTable:
 
     @cached_property
     def _answered(self) -> pd.DataFrame:
-        return self.trials[self.trials["fooled"].notna()]
+        return self.trials[self.trials["counted"]]
+
+    def about(self, trials: pd.DataFrame, condition: str) -> pd.DataFrame:
+        """The trials that a condition takes part in; a comparison of two belongs to both."""
+        if self.layout == "two_algorithms":
+            return trials[(trials["condition_1"] == condition) | (trials["condition_2"] == condition)]
+        return trials[trials["condition"] == condition]
 
     def sessions_of(self, condition: str) -> pd.DataFrame:
         """The sessions that show a condition: its own, or all of them in a within design."""
@@ -113,16 +126,17 @@ def build_table(
     Raises:
         UserError: A response names an unknown condition or session, or a trial stands twice.
     """
-    every = _response_frame(responses)
+    every = _response_frame(responses, study)
     people = _frame(sessions, [field.name for field in dataclasses.fields(Session)])
     _check_rows(every, people, study)
     scored = every[every["phase"] == "scored"].reset_index(drop=True)
-    people = _with_exclusions(people, scored, study)
+    people = _with_exclusions(_with_checks(people, every), scored, study)
     return ResponseTable(
         trials=_with_session(scored, people),
         sessions=people,
         arrivals=_frame(arrivals, [field.name for field in dataclasses.fields(Arrival)]),
         design=study.study.design,
+        layout=study.protocol.layout,
     )
 
 
@@ -131,31 +145,55 @@ def _frame(rows: Iterable[Any], names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in names})
 
 
-def _response_frame(responses: Sequence[Response]) -> pd.DataFrame:
+def _response_frame(responses: Sequence[Response], study: Study) -> pd.DataFrame:
     table = _frame(responses, _KEPT)
     table[list(_NUMBERS)] = table[list(_NUMBERS)].astype(float)
-    fake_in_1 = ~table["condition_1"].isin(["", REAL])
-    fake_in_2 = ~table["condition_2"].isin(["", REAL]) & ~fake_in_1
+    generated_1 = ~table["condition_1"].isin(["", *NOT_GENERATED])
+    generated_2 = ~table["condition_2"].isin(["", *NOT_GENERATED])
+    # Of two generated images the trial is about the target; a single real image is what its trial is about.
+    in_2 = generated_2 & (~generated_1 | (table["target"] == 2))
     for name, column in (("image", "image"), ("source_id", "source_id"), ("fake_side", "side")):
-        table[name] = np.where(fake_in_1, table[f"{column}_1"], np.where(fake_in_2, table[f"{column}_2"], ""))
-    table["run"] = np.where(fake_in_1, table["run_1"], np.where(fake_in_2, table["run_2"], np.nan))
+        table[name] = np.where(in_2, table[f"{column}_2"], table[f"{column}_1"])
+    table["run"] = np.where(in_2, table["run_2"], table["run_1"])
+    table["other_source_id"] = np.where(in_2, table["source_id_1"], table["source_id_2"])
     real_in_1, real_in_2 = table["condition_1"] == REAL, table["condition_2"] == REAL
     table["real_source_id"] = np.where(
         real_in_1, table["source_id_1"], np.where(real_in_2, table["source_id_2"], "")
     )
-    table["fake_first"] = fake_in_1
-    counts = (fake_in_1 | fake_in_2) & (table["void_reason"] == "")
-    table["fooled"] = np.where(counts, 1.0 - table["outcome"], np.nan)
+    table["fake_first"] = ~in_2
+    table["counted"] = table["outcome"].notna() & (table["void_reason"] == "")
+    about_reality = study.protocol.layout in ("real_and_fake", "one_image")
+    fooling = table["counted"] & (generated_1 | generated_2) & about_reality
+    table["fooled"] = np.where(fooling, 1.0 - table["outcome"], np.nan)
     return table
 
 
+def _with_checks(people: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
+    """Attention checks answered and failed by each session; void ones are neither."""
+    checks = every[(every["phase"] == "check") & (every["void_reason"] == "") & every["outcome"].notna()]
+    answered = checks.groupby("session").size()
+    failed = checks[checks["outcome"] < 1.0].groupby("session").size()
+    return people.assign(
+        checks=people["session"].map(answered).fillna(0).astype(int),
+        failed_checks=people["session"].map(failed).fillna(0).astype(int),
+    )
+
+
 def _with_exclusions(people: pd.DataFrame, scored: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """The rules never look at what was answered."""
+    """The rules never look at the answers to scored trials. A session that breaks several has all as its reason."""
     void = scored[scored["void_reason"] != ""].groupby("session").size()
     people = people.assign(void_trials=people["session"].map(void).fillna(0).astype(int))
-    most = study.exclusions.max_void_trials
-    too_many = people["void_trials"] > (np.inf if most is None else most)
-    return people.assign(excluded=np.where(too_many, f"more than {most} void scored trials", ""))
+    rules = (
+        ("void_trials", study.exclusions.max_void_trials, "void scored trials"),
+        ("failed_checks", study.exclusions.max_failed_checks, "failed attention checks"),
+    )
+    broken = [
+        np.where(people[column] > most, f"more than {most} {what}", "")
+        for column, most, what in rules
+        if most is not None
+    ]
+    reasons = ["; ".join(filter(None, texts)) for texts in zip(*broken, strict=True)]
+    return people.assign(excluded=reasons if broken else "")
 
 
 def _with_session(scored: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +213,9 @@ def _check_data(folder: Path, data: str, rows: Iterable[Response | Session | Arr
 
 
 def _check_rows(every: pd.DataFrame, people: pd.DataFrame, study: Study) -> None:
-    unknown = sorted(set(every["condition"]) - set(study.conditions))
+    # A check belongs to its session's algorithm; mixed sessions have none.
+    named = every[(every["phase"] != "check") | (every["condition"] != "")]
+    unknown = sorted(set(named["condition"]) - set(study.conditions))
     if unknown:
         hint = did_you_mean(unknown[0], study.conditions)
         raise UserError(f"responses.csv: condition {unknown[0]!r} is not in study.toml.{hint}")

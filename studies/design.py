@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from studies.errors import UserError, did_you_mean
 from studies.protocols import PROTOCOLS, Protocol
-from studies.records import REAL, Question
+from studies.records import CHECK, INPUT, NOT_GENERATED, REAL, Question
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,63}$")]
 """Lower-case letters, digits, `_` and `-`; begins with a letter or digit."""
@@ -24,10 +24,13 @@ class _Section(BaseModel):
 
 
 class Checks(_Section):
-    """Attention checks, on top of the scored trials."""
+    """Attention checks (Zhang's vigilance trials): trials against an obvious fake, on top of the scored ones."""
 
-    share: float = Field(default=0.0, ge=0, le=0)
-    """Share of check trials. Not built yet: only 0 is allowed."""
+    share: float = Field(default=0.0, ge=0, le=0.5)
+    """Checks per scored trial: 0.1 adds 4 to 40. They look like scored trials and never count in a fool rate."""
+    images: str = ""
+    """Folder of obvious fakes, named as their inputs, relative to study.toml; empty = made from the real images at
+    build time (pieces of the image in the wrong places, each in a glaring colour)."""
 
 
 class Reference(_Section):
@@ -35,6 +38,10 @@ class Reference(_Section):
 
     images: str
     """Folder, or results folder with `:label`, relative to study.toml."""
+    inputs: str | None = None
+    """The pictures that the images were made from, for protocols that show them; a folder as above."""
+    public: bool | str | None = None
+    """Whether anyone can look these images up: true, false, or the name of the public data set; absent = not said."""
 
 
 class Condition(_Section):
@@ -84,10 +91,12 @@ class Metrics(_Section):
 
 
 class Exclusions(_Section):
-    """Rules that never look at the answers' correctness."""
+    """Rules that never look at the answers to scored trials."""
 
     max_void_trials: int | None = Field(default=5, ge=0)
     """A session with more void scored trials than this is left out of the primary estimates."""
+    max_failed_checks: int | None = Field(default=None, ge=0)
+    """The same for failed attention checks; absent = nobody is left out for them, as in the papers."""
 
 
 class Analysis(_Section):
@@ -186,6 +195,9 @@ class Ethics(_Section):
     """What a participant gets, and the rule for those who stop early."""
     minutes: int = Field(default=8, ge=1, le=600)
     """How long the session takes, as told to the participant."""
+    on_request: Literal["remove", "anonymise"] = "remove"
+    """What `study forget` does with the answers of somebody who asks to be erased: remove them, or keep them under a
+    random name that leads back to nobody."""
 
     def placeholders(self) -> list[str]:
         """The keys that nobody has filled in yet."""
@@ -198,6 +210,56 @@ class Ethics(_Section):
 
 def _is_placeholder(value: str) -> bool:
     return not value.strip() or PLACEHOLDER in value or value.strip() in {"…", "..."}
+
+
+Language = Literal["en", "zh"]
+"""Languages that the participant page speaks: English, Chinese (Simplified)."""
+
+
+class Texts(_Section):
+    """What `[ethics]` says in English, in another language of the page."""
+
+    approval: str = Field(min_length=1)
+    """As in [ethics]."""
+    contact: str = Field(min_length=1)
+    """As in [ethics]."""
+    retention: str = Field(min_length=1)
+    """As in [ethics]."""
+    pay: str = Field(min_length=1)
+    """As in [ethics]."""
+
+
+class Page(_Section):
+    """The participant page: its languages, and what it asks before the trials."""
+
+    languages: tuple[Language, ...] = Field(default=("en",), min_length=1)
+    """One = everybody gets it; several = the participant chooses before the consent, and the choice is recorded. Each
+    language but en needs its table [page.texts.LANGUAGE] with approval, contact, retention and pay. (en | zh)"""
+    ask_colour_vision: bool = False
+    """Ask once, after the consent, whether the participant has a colour vision deficiency."""
+    calibration: Literal["none", "card"] = "none"
+    """card: the participant fits an outline to a bank card, which tells how large a pixel is."""
+    viewing_distance: bool = False
+    """Ask once, after the consent, how far the eyes are from the screen."""
+    texts: dict[Language, Texts] = {}
+    """The texts of [ethics] in the other languages."""
+
+    @model_validator(mode="after")
+    def _each_language_once_and_with_its_texts(self) -> "Page":
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError("languages names a language twice; name each once")
+        for language in self.languages:
+            if language != "en" and language not in self.texts:
+                raise ValueError(
+                    f"languages names {language!r}, so study.toml needs a table [page.texts.{language}] with approval, "
+                    "contact, retention and pay in that language"
+                )
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to ask between the consent and the trials."""
+        return self.ask_colour_vision or self.calibration != "none" or self.viewing_distance
 
 
 class StudySection(_Section):
@@ -233,6 +295,7 @@ class Study(_Section):
     checks: Checks = Checks()
     stimuli: Stimuli = Stimuli()
     display: Display = Display()
+    page: Page = Page()
     reference: Reference
     conditions: dict[str, Condition] = Field(min_length=1)
     metrics: Metrics = Metrics()
@@ -247,8 +310,9 @@ class Study(_Section):
     @classmethod
     def _names_are_usable(cls, value: dict[str, Condition]) -> dict[str, Condition]:
         for name in value:
-            if name == REAL:
-                raise ValueError("'real' is the name of the reference; give the algorithm another one")
+            if name in NOT_GENERATED:
+                roles = {REAL: "the reference", INPUT: "the inputs", CHECK: "the attention checks"}
+                raise ValueError(f"{name!r} is the name of {roles[name]}; give the algorithm another one")
             if not name.replace("_", "").replace("-", "").isalnum() or name != name.lower():
                 raise ValueError(f"{name!r}: allowed are lower-case letters, digits, _ and -")
         return value
@@ -265,6 +329,8 @@ class Study(_Section):
             raise ValueError(
                 "analysis.target = 'this loss' needs at least two training runs per condition (two entries in images)"
             )
+        _refuse_misfits(self.protocol, self.analysis.planned)
+        self.protocol.check_study(self)
         return self
 
     @property
@@ -282,10 +348,30 @@ class Study(_Section):
         """Which image is asked for."""
         return self.study.question
 
+    def ethics_in(self, language: str) -> Ethics:
+        """What participants are told in a language of the page."""
+        texts = self.page.texts.get(language)  # type: ignore[call-overload]  # any string may be asked for
+        return self.ethics.model_copy(update=texts.model_dump()) if texts is not None else self.ethics
+
     @property
     def runs(self) -> int:
         """Training runs per condition."""
         return len(next(iter(self.conditions.values())).images)
+
+    @property
+    def checks_per_session(self) -> int:
+        """Attention checks among the scored trials."""
+        return round(self.checks.share * self.protocol.scored)
+
+    @property
+    def main_trials(self) -> int:
+        """Trials after practice: scored ones and the checks among them, which a participant cannot tell apart."""
+        return self.protocol.scored + self.checks_per_session
+
+    @property
+    def trials_per_session(self) -> int:
+        """Trials of a session, practice and checks included, without its reserve."""
+        return self.protocol.practice + self.main_trials
 
     @property
     def sessions_planned(self) -> int:
@@ -301,6 +387,17 @@ class Study(_Section):
     def digest(self) -> str:
         """SHA-256 of the frozen settings."""
         return hashlib.sha256(json.dumps(self.frozen_settings(), sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_misfits(protocol: Protocol, planned: tuple[str, ...]) -> None:
+    """An analysis of one protocol's outcome says nothing true of another's."""
+    elsewhere = {name for other in PROTOCOLS.values() for name in other.analyses} - set(protocol.analyses)
+    for name in planned:
+        if name in elsewhere:
+            raise ValueError(
+                f"analysis.planned: {name!r} does not fit protocol {protocol.name!r}, whose outcome is: "
+                f"{protocol.outcome}. Allowed: {', '.join(protocol.analyses)}"
+            )
 
 
 def load_study(folder: Path) -> Study:
@@ -327,7 +424,10 @@ def parse_study(tree: dict[str, Any], where: str) -> Study:
         UserError: As `load_study`.
     """
     tree = dict(tree)
-    tree["protocol"] = _parse_protocol(tree.get("protocol", {}), where)
+    protocol = tree["protocol"] = _parse_protocol(tree.get("protocol", {}), where)
+    analysis = tree.get("analysis", {})
+    if isinstance(analysis, dict):  # anything else is refused below
+        tree["analysis"] = {"planned": protocol.analyses, **analysis}
     try:
         return Study.model_validate(tree)
     except ValidationError as error:

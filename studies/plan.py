@@ -1,6 +1,6 @@
 """Who sees what: places with their lists of inputs, drawn once for the whole study. Pure, seeded, balanced.
 
-Built in four steps, all from the study's seed:
+Built in five steps, all from the study's seed:
 
 1. **Windows.** Inputs stand on a shuffled ring. Place k takes the next `scored` inputs for its scored fakes, the
    ones around them for practice and reserve; its real partners are the same window moved along the ring. Windows
@@ -10,11 +10,19 @@ Built in four steps, all from the study's seed:
    the two appearances are put as far apart as a perfect matching allows (bottleneck assignment).
 3. **Order and side** are balanced labels, drawn independently: exactly half in each session, and evened out over
    the places for each fake and each real image.
-4. **Queue.** Places are handed out in seeded permuted blocks: one block holds the k-th place of every condition.
+4. **Checks.** Attention checks are put among the scored trials (`studies.checks`), with inputs that the session does
+   not show otherwise or, where the pool is small, with the least bad ones.
+5. **Queue.** Places are handed out in seeded permuted blocks: one block holds the k-th place of every condition.
 
 The k-th place of every condition has the same inputs, order, sides, partners and training run.
+
+What a pairing holds depends on the protocol's layout. `real_and_fake`: a fake and its real partner, as above.
+`one_image`: one input, whose fake or whose real image is shown, exactly half each in a session and evened out over the
+inputs. `two_algorithms`: one input by two conditions; every two conditions meet equally often. `two_inputs`: two
+inputs by one condition, of which no session sees either one a second time.
 """
 
+import itertools
 import math
 import random
 from collections import Counter
@@ -22,12 +30,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from studies import checks
 from studies.balance import far_apart, shuffle_within, spread_labels
 from studies.design import Study
 from studies.errors import UserError
-from studies.records import REAL, SessionPlan, Stimulus
+from studies.protocols import Layout
+from studies.records import CHECK, NOT_GENERATED, REAL, SessionPlan, Stimulus
 
-PlacePhase = Literal["practice", "scored", "reserve"]
+PlacePhase = Literal["practice", "scored", "check", "reserve"]
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,21 @@ class Pairing:
 
     phase: PlacePhase
     condition: str
-    """The algorithm that made the fake."""
+    """The algorithm that made the fake; `check` in an attention check."""
     run: int
     """Which of its training runs."""
     source_id: str
     """The fake's input."""
     partner_id: str
-    """The real image's input; equal to source_id with `same` pairing."""
+    """The real image's input; equal to source_id with `same` pairing. two_inputs: the other input."""
     fake_first: bool
+    """Whether the fake comes first; the fake of `condition` (two_algorithms), or of `source_id` (two_inputs)."""
     fake_left: bool
+    """The same for its side."""
+    rival: str = ""
+    """two_algorithms: the condition that made the other image."""
+    is_real: bool = False
+    """one_image: the real image of the input is shown, not the fake."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class Place:
     index: int
     """k: equal lists for equal k across conditions."""
     pairings: tuple[Pairing, ...]
-    """Practice, then scored, in order of showing; then the ordered reserve."""
+    """Practice, then scored with the checks among them, in order of showing; then the ordered reserve."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,8 @@ class PlanSummary:
     side_imbalance: int
     """The same for left and right."""
     warnings: tuple[str, ...]
+    repeating_checks: int = 0
+    """Most attention checks of a session that show an input which the session shows elsewhere too."""
 
 
 def allocate(study: Study, images: Sequence[Stimulus]) -> list[Place]:
@@ -90,7 +108,7 @@ def allocate(study: Study, images: Sequence[Stimulus]) -> list[Place]:
     pairings = [
         _order_and_partners(study, rooms, index, rooms.window(index)) for index in range(rooms.places)
     ]
-    pairings = _label(study, pairings)
+    pairings = _with_checks(study, images, _label(study, pairings))
     return list(_queue(study, pairings))
 
 
@@ -105,7 +123,11 @@ def summarise(study: Study, images: Sequence[Stimulus], places: Sequence[Place])
     # Equal k, equal lists: one condition's places tell of all.
     lists = [place.pairings for place in places if place.condition == places[0].condition]
     views = Counter(
-        (p.condition, p.run, p.source_id) for place in places for p in place.pairings if p.phase == "scored"
+        (condition, p.run, p.source_id)
+        for place in places
+        for p in place.pairings
+        if p.phase == "scored" and not p.is_real
+        for condition in (p.condition, p.rival)
     )
     shown = [
         views[image.condition, image.run, image.source_id] for image in images if _is_scored(rooms, image)
@@ -119,15 +141,16 @@ def summarise(study: Study, images: Sequence[Stimulus], places: Sequence[Place])
         reserve=rooms.reserve,
         inputs_in_both_roles=max(map(len, roles)),
         closest_roles=min(distances) if distances else None,
-        order_imbalance=_imbalance(lists, lambda pairing: pairing.fake_first),
-        side_imbalance=_imbalance(lists, lambda pairing: pairing.fake_left),
+        order_imbalance=_imbalance(study, lists, lambda pairing: pairing.fake_first),
+        side_imbalance=_imbalance(study, lists, lambda pairing: pairing.fake_left),
         warnings=(),
+        repeating_checks=max(_repeating_checks(study, pairings) for pairings in lists),
     )
     return replace(summary, warnings=tuple(_warnings(study, summary)))
 
 
 def _is_scored(rooms: "_Rooms", image: Stimulus) -> bool:
-    return image.condition != REAL and image.source_id not in rooms.own
+    return image.condition not in NOT_GENERATED and image.source_id not in rooms.own
 
 
 def _warnings(study: Study, summary: PlanSummary) -> Iterator[str]:
@@ -143,11 +166,23 @@ def _warnings(study: Study, summary: PlanSummary) -> Iterator[str]:
             f"inputs per session appear once as fake and once as real image, at least {summary.closest_roles} trials "
             f"apart. {2 * (protocol.total + summary.reserve)} inputs would avoid it."
         )
+    if summary.repeating_checks:
+        yield (
+            f"{summary.inputs} inputs are too few to give the attention checks of a session inputs of their own: up to "
+            f"{summary.repeating_checks} of its {study.checks_per_session} checks show one that the session shows "
+            "elsewhere too."
+        )
     low, high = summary.views_per_image
     if high - low > 1:
         yield f"Images are scored between {low} and {high} times per algorithm: not equally often (±1)."
     if low == 0:
         yield "Some images are never scored: more images than the planned sessions can show."
+
+
+def _partners_differ(study: Study) -> bool:
+    """Whether the second image of a trial belongs to another input."""
+    layout = study.protocol.layout
+    return layout == "two_inputs" or (layout == "real_and_fake" and study.study.pairing == "different")
 
 
 def check_pool(study: Study, inputs: int) -> None:
@@ -158,8 +193,10 @@ def check_pool(study: Study, inputs: int) -> None:
     """
     protocol = study.protocol
     own = protocol.practice if study.study.practice_images == "own" else 0
-    several = 2 if study.study.pairing == "different" else 1
+    several = 2 if _partners_differ(study) else 1
     needed = max(own, several if own else 0) + max(protocol.total - own, several)
+    if protocol.layout == "two_inputs":
+        needed = 2 * protocol.total
     if inputs < needed:
         raise UserError(
             f"{inputs} inputs are too few: {protocol.practice} practice + {protocol.scored} scored trials need at "
@@ -196,18 +233,19 @@ class _Rooms:
 
     @classmethod
     def of(cls, study: Study, images: Sequence[Stimulus]) -> "_Rooms":
-        protocol, different = study.protocol, study.study.pairing == "different"
-        inputs = sorted({image.source_id for image in images if image.condition != REAL})
+        protocol, different = study.protocol, _partners_differ(study)
+        inputs = sorted({image.source_id for image in images if image.condition not in NOT_GENERATED})
         check_pool(study, len(inputs))
         own = _own_practice(study, inputs, different)
         ring = tuple(name for name in inputs if name not in own)
         rotating = 0 if own else protocol.practice
+        room = len(ring) // 2 if protocol.layout == "two_inputs" else len(ring)
         return cls(
             seed=study.study.seed,
             different=different,
             practice=protocol.practice,
             scored=protocol.scored,
-            reserve=min(protocol.reserve, len(ring) - protocol.scored - rotating),
+            reserve=min(protocol.reserve, room - protocol.scored - rotating),
             places=study.study.participants_per_condition,
             own=own,
             ring=ring,
@@ -248,6 +286,7 @@ def _own_practice(study: Study, inputs: list[str], different: bool) -> tuple[str
         return ()
     doubled = 2 * protocol.practice
     roomy = different and len(inputs) - doubled >= 2 * (protocol.scored + protocol.reserve)
+    roomy = roomy or protocol.layout == "two_inputs"
     count = doubled if roomy else max(protocol.practice, 2 if different else 1)
     return tuple(random.Random(f"{study.study.seed}/own practice").sample(inputs, count))
 
@@ -280,21 +319,47 @@ def _order_and_partners(study: Study, rooms: _Rooms, index: int, window: _Window
 def _label(study: Study, places: list[list[Pairing]]) -> list[list[Pairing]]:
     """Draw condition (within), run, order and side: even in each session, evened out over the images."""
     rng = random.Random(f"{study.study.seed}/labels")
-    names = list(study.conditions)
-    if study.study.design == "within":
+    names, layout = list(study.conditions), study.protocol.layout
+    if layout == "one_image":
+        labels = _even(places, lambda p: p.phase, lambda p: [p.source_id], 2, rng)
+        places = _apply(places, labels, lambda p, label: replace(p, is_real=label == 1))
+    if layout == "two_algorithms":
+        pairs = list(itertools.combinations(names, 2))
+        labels = _even(places, lambda p: p.phase, lambda p: [p.source_id], len(pairs), rng)
+        places = _apply(
+            places, labels, lambda p, label: replace(p, condition=pairs[label][0], rival=pairs[label][1])
+        )
+    elif study.study.design == "within":
         labels = _even(places, lambda p: p.phase, lambda p: [p.source_id], len(names), rng)
         places = _apply(places, labels, lambda p, label: replace(p, condition=names[label]))
-    labels = _even(places, lambda p: p.phase, lambda p: [(p.condition, p.source_id)], study.runs, rng)
+    labels = _even(
+        places,
+        lambda p: (p.phase, p.is_real),
+        lambda p: [] if p.is_real else [(p.condition, p.rival, p.source_id)],
+        study.runs,
+        rng,
+    )
     places = _apply(places, labels, lambda p, label: replace(p, run=label))
-    labels = _even(places, lambda p: p.phase, _images, 2, rng)
+    if layout == "one_image":
+        return places
+
+    def images(pairing: Pairing) -> list[Hashable]:
+        return _images(layout, pairing)
+
+    labels = _even(places, lambda p: p.phase, images, 2, rng)
     places = _apply(places, labels, lambda p, label: replace(p, fake_first=label == 0))
-    labels = _even(places, lambda p: (p.phase, p.fake_first), _images, 2, rng)
+    labels = _even(places, lambda p: (p.phase, p.fake_first), images, 2, rng)
     return _apply(places, labels, lambda p, label: replace(p, fake_left=label == 0))
 
 
-def _images(pairing: Pairing) -> list[Hashable]:
-    """The two images of a pairing."""
-    return [(pairing.condition, pairing.run, pairing.source_id), (REAL, 0, pairing.partner_id)]
+def _images(layout: Layout, pairing: Pairing) -> list[Hashable]:
+    """What order and side are evened out over: each image in its role, or one input by the same two algorithms."""
+    fake = (pairing.condition, pairing.run, pairing.source_id)
+    if layout == "two_algorithms":
+        return [(pairing.rival, *fake)]
+    if layout == "two_inputs":
+        return [fake, ("other", pairing.condition, pairing.run, pairing.partner_id)]
+    return [fake, (REAL, 0, pairing.partner_id)]
 
 
 def _even(
@@ -334,22 +399,94 @@ def _queue(study: Study, lists: list[list[Pairing]]) -> Iterator[Place]:
             yield Place("", index, tuple(pairings))
             continue
         for name in rng.sample(list(study.conditions), len(study.conditions)):
-            yield Place(name, index, tuple(replace(pairing, condition=name) for pairing in pairings))
+            yield Place(name, index, tuple(_of(pairing, name) for pairing in pairings))
+
+
+def _of(pairing: Pairing, condition: str) -> Pairing:
+    """The same pairing with another algorithm's fake; a check is no algorithm's."""
+    return pairing if pairing.phase == "check" else replace(pairing, condition=condition)
+
+
+def _with_checks(
+    study: Study, images: Sequence[Stimulus], places: list[list[Pairing]]
+) -> list[list[Pairing]]:
+    """Attention checks among the scored trials of every place."""
+    if study.checks_per_session == 0:
+        return places
+    fakes = sorted({image.source_id for image in images if image.condition == CHECK})
+    inputs = sorted({image.source_id for image in images if image.condition == REAL})
+    if not fakes:
+        raise UserError("The stimulus bundle has no images for attention checks. Build it again.")
+    draw = checks.CheckDraw(
+        *(study.study.seed, study.protocol.scored, study.checks_per_session, fakes, inputs),
+        different=_partners_differ(study),
+    )
+    return [
+        _woven(pairings, draw.draw(index, _shown(study, pairings)), study.protocol.layout)
+        for index, pairings in enumerate(places)
+    ]
+
+
+def _woven(pairings: list[Pairing], drawn: Sequence[checks.Check], layout: Layout) -> list[Pairing]:
+    coming = {check.before: _check_pairing(check, layout) for check in drawn}
+    numbers = itertools.count()
+    return [
+        one
+        for pairing in pairings
+        for one in (coming.get(next(numbers)) if pairing.phase == "scored" else None, pairing)
+        if one is not None
+    ]
+
+
+def _check_pairing(check: checks.Check, layout: Layout) -> Pairing:
+    rival = REAL if layout == "two_algorithms" else ""
+    # two_inputs asks which image belongs to an input: that of the real one.
+    own, other = (check.real, check.fake) if layout == "two_inputs" else (check.fake, check.real)
+    return Pairing("check", CHECK, 0, own, other, check.fake_first, check.fake_left, rival)
+
+
+def _shown(study: Study, pairings: Sequence[Pairing]) -> dict[str, int]:
+    """How a session shows its inputs beside its checks."""
+    shown: dict[str, int] = {}
+    for pairing in pairings:
+        roles = [(pairing.source_id, checks.AS_REAL if pairing.is_real else checks.AS_FAKE)]
+        if study.protocol.layout in ("real_and_fake", "two_inputs"):
+            roles.append((pairing.partner_id, checks.AS_REAL))
+        for name, role in roles if pairing.phase != "check" else ():
+            how = checks.IN_RESERVE if pairing.phase == "reserve" else role
+            shown[name] = max(shown.get(name, checks.UNSEEN), how)
+    return shown
+
+
+def _repeating_checks(study: Study, pairings: Sequence[Pairing]) -> int:
+    """Checks with an input that a planned trial or an earlier check shows too."""
+    seen = {name for name, how in _shown(study, pairings).items() if how > checks.IN_RESERVE}
+    repeating = 0
+    for pairing in pairings:
+        if pairing.phase == "check":
+            inputs = {pairing.source_id, pairing.partner_id}
+            repeating += not inputs.isdisjoint(seen)
+            seen |= inputs
+    return repeating
 
 
 def _both_roles(pairings: Sequence[Pairing]) -> list[int]:
     """For each input seen as a fake and, in another trial, as a real image: the trials between."""
-    shown_at = {pairing.source_id: time for time, pairing in enumerate(pairings)}
-    times = ((shown_at.get(pairing.partner_id), time) for time, pairing in enumerate(pairings))
+    numbered = [(time, pairing) for time, pairing in enumerate(pairings) if pairing.phase != "check"]
+    shown_at = {pairing.source_id: time for time, pairing in numbered}
+    times = ((shown_at.get(pairing.partner_id), time) for time, pairing in numbered)
     return [abs(at - time) for at, time in times if at is not None and at != time]
 
 
-def _imbalance(lists: Iterable[Sequence[Pairing]], label: Callable[[Pairing], bool]) -> int:
+def _imbalance(study: Study, lists: Iterable[Sequence[Pairing]], label: Callable[[Pairing], bool]) -> int:
     """Largest |times labelled - times not| over the images, in scored trials."""
+    layout = study.protocol.layout
+    if layout == "one_image":
+        return 0
     balance: Counter[Hashable] = Counter()
     for pairings in lists:
         for pairing in pairings:
             if pairing.phase == "scored":
-                for image in _images(pairing):
+                for image in _images(layout, pairing):
                     balance[image] += 1 if label(pairing) else -1
     return max(map(abs, balance.values()), default=0)

@@ -19,10 +19,18 @@ from studies.errors import UserError
 
 REAL = "real"
 """The condition name of the reference images; no generator may have it."""
+INPUT = "input"
+"""The condition name of the pictures that the images were made from; no generator may have it."""
+CHECK = "check"
+"""The condition name of the images of attention checks; no generator may have it."""
+NOT_GENERATED = (REAL, INPUT, CHECK)
+"""What an image may be other than an algorithm's."""
 
 Phase = Literal["practice", "scored", "check"]
 Side = Literal["left", "right", "centre"]
 Question = Literal["fake", "real"]
+Asked = Literal["fake", "real", "real_or_fake", "better", "closer", "match"]
+"""What a trial asks: which image was fake, which real; real or fake; which is better, closer, made from the input."""
 Choice = Literal["first", "second", "real", "fake", "unsure"]
 DataKind = Literal["live", "pilot", "simulated", "preview"]
 SessionState = Literal["active", "finished", "stopped", "expired"]
@@ -66,6 +74,7 @@ class Slot:
     run: int
     side: Side
     planned_ms: int
+    """0 = until the question is answered."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,27 @@ class Trial:
     """Position in the session, from 0, practice included; a replacement keeps the index it replaces."""
     attempt: int
     """0, or how many void trials this one replaces."""
-    question: Question
+    question: Asked
     slots: tuple[Slot, ...]
     """In order of showing: one or two."""
     target: int | None
-    """The slot (1 or 2) that answers the question; None where no slot does."""
+    """The slot (1 or 2) that answers the question, or by which the protocol defines its outcome; None where no slot
+    does."""
+    context: Slot | None = None
+    """Slot 0: a picture that the question refers to and that is not judged itself, such as the input."""
+
+    def slot(self, number: int) -> Slot:
+        """The picture of a slot: 0 the context, 1 and 2 the images in order of showing."""
+        if number:
+            return self.slots[number - 1]
+        assert self.context is not None
+        return self.context
+
+    @property
+    def shown(self) -> dict[int, Slot]:
+        """Every picture of the trial by the number of its slot."""
+        context = {} if self.context is None else {0: self.context}
+        return context | dict(enumerate(self.slots, 1))
 
 
 @dataclass(frozen=True)
@@ -118,6 +143,7 @@ class Response:
     run_1: int | None
     side_1: str
     planned_ms_1: int | None
+    """Empty = until the question was answered."""
     exposure_ms_1: float | None
     max_frame_gap_ms_1: float | None
     """Longest gap between animation frames while the image was shown."""
@@ -138,7 +164,8 @@ class Response:
     void_reason: str
     """Why the trial does not count; empty for one that does."""
     flags: str
-    """Space-separated: `exposure` (off by more than 1.5 frames), `frame_gap` (over 50 ms), `slow` (long after issue)."""
+    """Space-separated: `exposure` (off by more than 1.5 frames), `frame_gap` (over 50 ms), `slow` (long after issue),
+    `clock` (the page claims more time than passed on the server)."""
     input: str
     """key | mouse | touch."""
     issued_at: str
@@ -153,6 +180,64 @@ class Response:
     screen_px: str
     """WIDTHxHEIGHT in CSS pixels."""
     window_px: str
+    bytes_1: int | None = None
+    """Size of the image's file as it came over the network."""
+    fetch_ms_1: float | None = None
+    """From asking for the image to having its bytes."""
+    decode_ms_1: float | None = None
+    onset_ms_1: float | None = None
+    """Timestamp of the animation frame that showed the image; the page's clock, from the load of the page."""
+    onset_next_ms_1: float | None = None
+    """Timestamp of the frame after: the image appeared on the screen between the two."""
+    offset_ms_1: float | None = None
+    """Timestamp of the frame that took the image away."""
+    frames_1: int | None = None
+    """Animation frames that showed the image."""
+    frames_expected_1: int | None = None
+    """As many as the planned exposure has at the screen's refresh rate."""
+    bytes_2: int | None = None
+    """Size of the image's file as it came over the network."""
+    fetch_ms_2: float | None = None
+    """From asking for the image to having its bytes."""
+    decode_ms_2: float | None = None
+    onset_ms_2: float | None = None
+    """Timestamp of the animation frame that showed the image; the page's clock, from the load of the page."""
+    onset_next_ms_2: float | None = None
+    """Timestamp of the frame after: the image appeared on the screen between the two."""
+    offset_ms_2: float | None = None
+    """Timestamp of the frame that took the image away."""
+    frames_2: int | None = None
+    """Animation frames that showed the image."""
+    frames_expected_2: int | None = None
+    """As many as the planned exposure has at the screen's refresh rate."""
+    question_ms: float | None = None
+    """Timestamp of the frame that showed the question."""
+    event_ms: float | None = None
+    """Timestamp of the key press or click that answered."""
+    client_ms: float | None = None
+    """From learning of the trial to answering it, by the page's clock; it must fit into the server's interval."""
+    client_clock: str = ""
+    """The device's own date and time of the report; ISO 8601, UTC."""
+    hidden_ms: float | None = None
+    """For how long the page was hidden during the trial."""
+    blur_count: int | None = None
+    """How often the window lost the focus during the trial."""
+    fullscreen: int | None = None
+    """1 = the page filled the screen."""
+    begun_at: str = ""
+    """When the server heard that the images were about to appear."""
+    ended_at: str = ""
+    """When it heard that they were gone."""
+    ua_family: str = ""
+    """The browser's family and major version."""
+    client_version: str = ""
+    """Digest of the scripts that the page ran."""
+    image_0: str = ""
+    """The picture that the question refers to, such as the input; empty where there is none."""
+    source_id_0: str = ""
+    condition_0: str = ""
+    planned_ms_0: int | None = None
+    exposure_ms_0: float | None = None
 
     @property
     def fooled(self) -> float | None:
@@ -163,7 +248,7 @@ class Response:
     def fake_slot(self) -> int | None:
         """The slot that showed a generated image; None where there was none."""
         for slot, condition in ((1, self.condition_1), (2, self.condition_2)):
-            if condition and condition != REAL:
+            if condition and condition not in NOT_GENERATED:
                 return slot
         return None
 
@@ -198,6 +283,18 @@ class Session:
     comment: str
     observer: str
     """What answered, for simulated data (`known`, `seeing`); empty for people."""
+    recruiter: str = ""
+    """How the participant came: direct, panel, prolific ..."""
+    language: str = ""
+    """Of the participant page."""
+    flags: str = ""
+    """`disturbed`: as many scored trials became void as `[exclusions] max_void_trials` allows, or more."""
+    colour_vision: str = ""
+    """Whether there is a colour vision deficiency, as the participant says: no | yes | unknown | undisclosed."""
+    device_px_per_mm: float | None = None
+    """Device pixels per millimetre of the screen, from the outline of a bank card."""
+    viewing_distance: str = ""
+    """As the participant says: `60 cm`, or `1 arm` for an arm's length."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +311,20 @@ class Arrival:
 
 
 @dataclass(frozen=True)
+class AdminAct:
+    """One row of `admin_acts.csv`: something a researcher did to the study while it ran."""
+
+    study: str
+    data: str
+    at: str
+    who: str
+    """dashboard | command line."""
+    act: str
+    detail: str
+    """In words."""
+
+
+@dataclass(frozen=True)
 class LiveEstimate:
     """A fool rate for the dashboard while a study runs."""
 
@@ -224,7 +335,7 @@ class LiveEstimate:
     method: str
 
 
-Record = TypeVar("Record", Response, Session, Arrival)
+Record = TypeVar("Record", Response, Session, Arrival, AdminAct)
 
 
 def columns(kind: type[Any]) -> list[str]:

@@ -14,6 +14,7 @@ SECTIONS = (
     "checks",
     "stimuli",
     "display",
+    "page",
     "reference",
     "conditions",
     "metrics",
@@ -60,11 +61,15 @@ def _used_parts(section: BaseModel) -> Iterator[str]:
     for key, value in section:
         if isinstance(value, BaseModel) and (getattr(section, "name", "") == key or value != type(value)()):
             yield key
+        elif isinstance(value, dict):
+            yield from (f"{key}.{name}" for name in value)
 
 
 def _part(name: str, part: str, section: BaseModel) -> Iterator[str]:
+    key, _, inner = part.partition(".")
+    settings = getattr(section, key)
     yield from ("", f"[{name}.{part}]")
-    yield from _settings(getattr(section, part))
+    yield from _settings(settings[inner] if inner else settings)
 
 
 def _settings(section: BaseModel) -> Iterator[str]:
@@ -74,7 +79,7 @@ def _settings(section: BaseModel) -> Iterator[str]:
 def _fields(fields: dict[str, FieldInfo], section: object) -> Iterator[str]:
     for key, info in fields.items():
         value = getattr(section, key)
-        if isinstance(value, BaseModel):
+        if isinstance(value, (BaseModel, dict)):
             continue
         if info.description:
             yield "# " + " ".join(info.description.split()) + _allowed(info)

@@ -32,7 +32,8 @@ def make_study(folder: Path, *, inputs: int = 16, size_px: int = 32, **settings:
     for table, values in settings.items():
         tables.setdefault(table, {}).update(values)
     rng = random.Random(5)
-    for name in ("real", "alpha", "beta"):
+    inputs_too = ("inputs",) if tables["reference"].get("inputs") else ()
+    for name in ("real", "alpha", "beta", *inputs_too):
         (folder / "images" / name).mkdir(parents=True)
         for number in range(inputs):
             pixels = rng.randbytes(size_px * size_px * 3)

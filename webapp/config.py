@@ -33,10 +33,19 @@ class ServerConfig:
     """For simulated data: what answers (`known`, `seeing`); empty for people."""
     secure_cookies: bool = False
     """Send cookies over HTTPS only; set where the participant link is https."""
+    behind_proxy: bool = False
+    """Believe one proxy's X-Forwarded headers; anybody could write them where there is none."""
+    pilot_sessions: int | None = None
+    """For pilot data: how many places there are in all; None = those that are there, or all of the study."""
 
 
 def server_config(
-    folder: Path, data: DataKind, *, observer: str = "", secure_cookies: bool = False
+    folder: Path,
+    data: DataKind,
+    *,
+    observer: str = "",
+    secure_cookies: bool = False,
+    behind_proxy: bool = False,
 ) -> ServerConfig:
     """Settings from the study folder and the environment.
 
@@ -44,7 +53,8 @@ def server_config(
         UserError: No usable study.toml, no secret key, or a database address of another kind.
     """
     load_study(folder)  # a folder that is no study is called so, rather than one without a key
-    return ServerConfig(folder, data, load_secret_key(folder), database_url(folder), observer, secure_cookies)
+    key, database = load_secret_key(folder), database_url(folder)
+    return ServerConfig(folder, data, key, database, observer, secure_cookies, behind_proxy)
 
 
 def reading_config(folder: Path, data: DataKind) -> ServerConfig:

@@ -9,7 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, inspect
+from sqlalchemy import Engine, create_engine, event, func, inspect, select, table
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -81,6 +81,34 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def scrub(self) -> None:
+        """Take what was deleted out of SQLite's journal, too; PostgreSQL gives the space back by itself (VACUUM)."""
+        if self.url.startswith("sqlite"):
+            with self.engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def tables(self) -> list[str]:
+        """The tables that the database holds, ours or not.
+
+        Raises:
+            UserError: The database cannot be reached.
+        """
+        try:
+            with self.engine.connect() as connection:
+                return inspect(connection).get_table_names()
+        except DatabaseError as error:
+            reason = str(error.orig).splitlines()[0]
+            raise UserError(f"{self._shown()}: the database cannot be opened: {reason}.") from error
+
+    def row_counts(self, *tables: str) -> dict[str, int]:
+        """Rows of some tables, all studies together."""
+        with self.engine.connect() as connection:
+            return {
+                name: connection.execute(select(func.count()).select_from(table(name))).scalar_one()
+                for name in tables
+            }
+
     def _shown(self) -> str:
         return self.engine.url.render_as_string(hide_password=True)
 
@@ -91,13 +119,16 @@ class Database:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=10)
-    engine = create_engine(url, connect_args={"timeout": 30})
+        return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # SQLAlchemy, not sqlite3, says BEGIN
-        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        for setting in (
+            *("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"),
+            "secure_delete=ON",  # an erased person leaves no bytes behind
+        ):
             connection.execute(f"PRAGMA {setting}")
 
     @event.listens_for(engine, "begin")

@@ -18,8 +18,10 @@ from studies.stimuli import Bundle
 
 FROZEN = "frozen.json"
 AMENDMENTS = "amendments.jsonl"
-PAGE_FOLDERS = ("templates", "static")
-PAGE_TEXTS = ("views/participant.py",)
+PAGE_FOLDERS = ("templates", "static", "translations")
+NO_PARTICIPANT = ("dashboard", "vendor")
+"""What is called so in these folders, only researchers see."""
+PAGE_TEXTS = ("views/participant.py", "views/refusals.py", "views/setup.py", "languages.py")
 """Texts that participants read and that stand in code; the protocol's are added."""
 WHAT = {"stimuli": "the stimulus bundle", "page": "the participant page"}
 DECISIONS = ("exclusions", "analysis", "recruitment", "ethics")
@@ -67,9 +69,15 @@ def page_digest(protocol: Protocol) -> str:
     here, digest = Path(__file__).parent, hashlib.sha256()
     for folder in PAGE_FOLDERS:
         for path in sorted((here / folder).rglob("*")):
-            if path.is_file() and not path.name.startswith("dashboard"):
-                digest.update(f"{path.relative_to(here)}\0".encode() + path.read_bytes() + b"\0")
-    for path in [here / name for name in PAGE_TEXTS] + [Path(inspect.getfile(type(protocol)))]:
+            inside = path.relative_to(here)
+            if path.is_file() and not any(part.startswith(NO_PARTICIPANT) for part in inside.parts):
+                digest.update(f"{inside}\0".encode() + path.read_bytes() + b"\0")
+    told = [
+        Path(inspect.getfile(kind))
+        for kind in type(protocol).__mro__
+        if kind.__module__.startswith("studies.")
+    ]
+    for path in [here / name for name in PAGE_TEXTS] + told:
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

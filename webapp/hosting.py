@@ -5,7 +5,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -24,6 +24,7 @@ from webapp.identity import key_digest
 from webapp.tables import (
     AdminActRow,
     ArrivalRow,
+    Base,
     EventRow,
     HookRow,
     InviteRow,
@@ -80,6 +81,10 @@ class HostedStudy:
     def _files(self) -> dict[str, str]:
         return {image.id: image.file for image in self.bundle.stimuli}
 
+    def known_plan(self, place_id: int) -> SessionPlan | None:
+        """The plan of a place, if this process has worked it out already."""
+        return self._plans.get(place_id)
+
     def plan(self, place: PlaceRow) -> SessionPlan:
         """The plan of one place; pure, so it is worked out once per process."""
         with self._plans_lock:
@@ -116,6 +121,7 @@ def plan_digest(study: Study, bundle: Bundle) -> str:
             include={"seed", "question", "pairing", "design", "participants_per_condition", "practice_images"}
         ),
         "protocol": [protocol.name, protocol.practice, protocol.scored, protocol.reserve],
+        "checks": study.checks_per_session,
         "conditions": sorted(study.conditions),
         "stimuli": sorted((image.id, image.digest) for image in bundle.stimuli),
     }
@@ -134,24 +140,45 @@ def prepare(hosted: HostedStudy) -> None:
     study, data = hosted.study, hosted.data
     with hosted.database.write() as db:
         if _places_fit(hosted, db) and not (data == "preview" and _used_up(hosted, db)):
+            if data == "pilot" and hosted.config.pilot_sessions is not None:
+                _resize_pilot(hosted, db)
             return
         if data != "preview":
             _refuse_new_places(hosted, db)
-        discard(db, study.id, data)
+        discard(db, study.id, data, _PLACES if data in ("live", "pilot") else _IN_ORDER_OF_REMOVAL)
         digest = plan_digest(study, hosted.bundle)
         key = key_digest(hosted.config.secret_key)
         db.add(StudyRow(study=study.id, data=data, plan_digest=digest, key_digest=key))
-        for position, place in enumerate(allocate(study, hosted.bundle.stimuli)):
-            db.add(
-                PlaceRow(
-                    study=study.id,
-                    data=data,
-                    condition=place.condition,
-                    place_index=place.index,
-                    queue_position=position,
-                    pairings=[dataclasses.asdict(pairing) for pairing in place.pairings],
-                )
+        _add_places(hosted, db, 0, hosted.config.pilot_sessions if data == "pilot" else None)
+
+
+def _add_places(hosted: HostedStudy, db: Session, begin: int, end: int | None) -> None:
+    """Places from one position of the queue up to another; the first blocks are even over the algorithms."""
+    for position, place in enumerate(allocate(hosted.study, hosted.bundle.stimuli)[begin:end], begin):
+        db.add(
+            PlaceRow(
+                study=hosted.study.id,
+                data=hosted.data,
+                condition=place.condition,
+                place_index=place.index,
+                queue_position=position,
+                pairings=[dataclasses.asdict(pairing) for pairing in place.pairings],
             )
+        )
+
+
+def _resize_pilot(hosted: HostedStudy, db: Session) -> None:
+    """Add the next places of the queue, or take away the last ones that nobody ever held."""
+    wanted = hosted.config.pilot_sessions
+    assert wanted is not None
+    here = (PlaceRow.study == hosted.study.id, PlaceRow.data == hosted.data)
+    present = db.execute(select(func.count()).select_from(PlaceRow).where(*here)).scalar_one()
+    if present < wanted:
+        _add_places(hosted, db, present, wanted)
+        return
+    used = select(func.max(PlaceRow.queue_position)).join(SessionRow).where(*here)
+    keep = max(wanted, (db.scalar(used) or 0) + 1)
+    db.execute(delete(PlaceRow).where(*here, PlaceRow.queue_position >= keep))
 
 
 def check_places(hosted: HostedStudy) -> None:
@@ -193,15 +220,18 @@ _IN_ORDER_OF_REMOVAL = (
     *(TrialRow, SessionRow, PlaceRow, ArrivalRow, StudyRow),
 )
 """Whoever refers to another one goes first."""
+_PLACES = (PlaceRow, ArrivalRow, StudyRow)
+"""What is drawn anew; links that were sent out, the study on a panel and the audit log stay."""
 
 
-def discard(db: Session, study: str, data: str) -> None:
-    """Remove everything of one study and one kind of data; only for data that do not count."""
+def discard(db: Session, study: str, data: str, tables: Sequence[type[Base]] = _IN_ORDER_OF_REMOVAL) -> None:
+    """Remove one study's rows of one kind of data, by default all of them; only for data that do not count."""
     trials = select(TrialRow.id).where(TrialRow.study == study, TrialRow.data == data)
     db.execute(delete(EventRow).where(EventRow.trial_id.in_(trials)))
     db.execute(delete(ResponseRow).where(ResponseRow.trial_id.in_(trials)))
-    for table in _IN_ORDER_OF_REMOVAL:
-        db.execute(delete(table).where(table.study == study, table.data == data))
+    for table in tables:
+        columns = table.__table__.c
+        db.execute(delete(table).where(columns.study == study, columns.data == data))
     db.expire_all()
 
 

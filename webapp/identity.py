@@ -28,9 +28,19 @@ def completion_code(key: str, session: str) -> str:
     return base64.b32encode(_digest(key, "completion", session)).decode()[:8]
 
 
-def dashboard_key(key: str) -> str:
-    """The secret part of the dashboard's link."""
-    return _digest(key, "dashboard").hex()[:32]
+def invite_digest(key: str, code: str) -> str:
+    """What the database keeps of a single-use link's code."""
+    return _digest(key, "invite", code).hex()
+
+
+def submission_digest(key: str, submission: str) -> str:
+    """What the database keeps of a panel's id of one participation, to find it again."""
+    return _digest(key, "submission", submission).hex()
+
+
+def payment_key(key: str) -> bytes:
+    """The Fernet key of what the payment table and the cookie before the consent hold."""
+    return base64.urlsafe_b64encode(_digest(key, "payments"))
 
 
 def key_digest(key: str) -> str:
@@ -38,6 +48,6 @@ def key_digest(key: str) -> str:
     return _digest(key, "which key").hex()
 
 
-def cookie_key(key: str) -> str:
-    """What Flask signs cookies with."""
-    return _digest(key, "cookies").hex()
+def cookie_key(key: str, study: str, data: str) -> str:
+    """What Flask signs cookies with: those of a preview, which lets anybody in, are none on the live server."""
+    return _digest(key, "cookies", study, data).hex()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Table, bindparam, exists, select
 from sqlalchemy.orm import Session
 
 from studies.protocols import Issued
@@ -16,20 +16,51 @@ from webapp.tables import EventRow, PlaceRow, ResponseRow, SessionRow, TrialRow
 AHEAD = 2
 """Trials that the page holds at any time: the one it shows and the one it prefetches."""
 
+# Statements stand here ready made, and of columns instead of rows: all of this runs some hundred times per second.
+_ANSWERED = exists().where(ResponseRow.trial_id == TrialRow.id).correlate(TrialRow)
+_VOID = exists().where(EventRow.trial_id == TrialRow.id, EventRow.kind == "void").correlate(TrialRow)
+OUTSTANDING = (TrialRow.session_id == bindparam("session"), ~_ANSWERED, ~_VOID)
+"""Says of a trial that it is a session's, and neither answered nor void."""
+_READ_OUTSTANDING = (
+    select(TrialRow.id, TrialRow.trial, EventRow.kind)
+    .outerjoin(EventRow, EventRow.trial_id == TrialRow.id)
+    .where(*OUTSTANDING)
+    .order_by(TrialRow.id)
+)
+_READ_HISTORY = (
+    select(TrialRow.trial, ResponseRow.choice, _VOID)
+    .outerjoin(ResponseRow, ResponseRow.trial_id == TrialRow.id)
+    .where(TrialRow.session_id == bindparam("session"))
+    .order_by(TrialRow.id)
+)
+_TRIALS, _EVENTS = TrialRow.__table__, EventRow.__table__
+assert isinstance(_TRIALS, Table)
+assert isinstance(_EVENTS, Table)
+_ADD_TRIAL = _TRIALS.insert().returning(_TRIALS.c.id)
+_ADD_EVENT = _EVENTS.insert()
+
 
 def trial_from_json(stored: dict[str, Any]) -> Trial:
     """The trial, truth included, as it was planned when it was sent."""
-    return Trial(**{**stored, "slots": tuple(Slot(**slot) for slot in stored["slots"])})
+    context = stored.get("context")
+    return Trial(
+        **{
+            **stored,
+            "slots": tuple(Slot(**slot) for slot in stored["slots"]),
+            "context": Slot(**context) if context else None,
+        }
+    )
 
 
 @dataclass
 class Sent:
     """One trial that was sent to the page."""
 
-    row: TrialRow
+    id: int
+    """Number of the trial's row."""
     trial: Trial
-    events: dict[str, EventRow]
-    """By kind: begun, ended, void."""
+    events: set[str]
+    """Their kinds: begun, ended, void."""
     response: ResponseRow | None
 
     @property
@@ -65,14 +96,13 @@ def load_progress(hosted: HostedStudy, db: Session, session: SessionRow) -> Prog
 
 def read_outstanding(db: Session, session: SessionRow) -> list[Sent]:
     """The trials of a session that are neither answered nor void, in order; reads only."""
-    answered = exists().where(ResponseRow.trial_id == TrialRow.id)
-    void = exists().where(EventRow.trial_id == TrialRow.id, EventRow.kind == "void")
-    query = select(TrialRow).where(TrialRow.session_id == session.id, ~answered, ~void).order_by(TrialRow.id)
-    rows = db.scalars(query).all()
-    events: dict[int, dict[str, EventRow]] = {row.id: {} for row in rows}
-    for event in db.scalars(select(EventRow).where(EventRow.trial_id.in_(events))):
-        events[event.trial_id][event.kind] = event
-    return [Sent(row, trial_from_json(row.trial), events[row.id], None) for row in rows]
+    found: dict[int, Sent] = {}
+    for number, trial, kind in db.execute(_READ_OUTSTANDING, {"session": session.id}):
+        if number not in found:
+            found[number] = Sent(number, trial_from_json(trial), set(), None)
+        if kind is not None:
+            found[number].events.add(kind)
+    return list(found.values())
 
 
 def read_settled(db: Session, session: SessionRow, trial_id: int) -> Sent | None:
@@ -80,9 +110,9 @@ def read_settled(db: Session, session: SessionRow, trial_id: int) -> Sent | None
     row = db.get(TrialRow, trial_id)
     if row is None or row.session_id != session.id:
         return None
-    events = db.scalars(select(EventRow).where(EventRow.trial_id == trial_id))
+    events = db.scalars(select(EventRow.kind).where(EventRow.trial_id == trial_id))
     response = db.scalar(select(ResponseRow).where(ResponseRow.trial_id == trial_id))
-    return Sent(row, trial_from_json(row.trial), {event.kind: event for event in events}, response)
+    return Sent(row.id, trial_from_json(row.trial), set(events), response)
 
 
 def send_ahead(hosted: HostedStudy, db: Session, progress: Progress) -> None:
@@ -90,7 +120,8 @@ def send_ahead(hosted: HostedStudy, db: Session, progress: Progress) -> None:
     if len(progress.outstanding) < AHEAD:
         db.flush()
         history = _history(db, progress.session)
-        plan = hosted.plan(db.get_one(PlaceRow, progress.session.place_id))
+        place = progress.session.place_id
+        plan = hosted.known_plan(place) or hosted.plan(db.get_one(PlaceRow, place))
         while len(progress.outstanding) < AHEAD:
             trial = hosted.study.protocol.next_trial(plan, history)
             if trial is None:
@@ -103,46 +134,40 @@ def send_ahead(hosted: HostedStudy, db: Session, progress: Progress) -> None:
 
 
 def _send(hosted: HostedStudy, db: Session, session: SessionRow, trial: Trial) -> Sent:
-    row = TrialRow(
-        study=hosted.study.id,
-        data=hosted.data,
-        session_id=session.id,
-        trial_index=trial.trial_index,
-        attempt=trial.attempt,
-        trial=dataclasses.asdict(trial),
-        issued_at=hosted.clock(),
-    )
-    db.add(row)
-    db.flush()
-    return Sent(row, trial, {}, None)
+    row = {
+        "study": hosted.study.id,
+        "data": hosted.data,
+        "session_id": session.id,
+        "trial_index": trial.trial_index,
+        "attempt": trial.attempt,
+        "trial": dataclasses.asdict(trial),
+        "issued_at": hosted.clock(),
+    }
+    return Sent(db.execute(_ADD_TRIAL, row).scalar_one(), trial, set(), None)
 
 
 def _history(db: Session, session: SessionRow) -> list[Issued]:
     """Every trial sent so far with what became of it: all that a protocol may know."""
-    void = exists().where(EventRow.trial_id == TrialRow.id, EventRow.kind == "void")
-    query = (
-        select(TrialRow.trial, ResponseRow.choice, void)
-        .outerjoin(ResponseRow, ResponseRow.trial_id == TrialRow.id)
-        .where(TrialRow.session_id == session.id)
-        .order_by(TrialRow.id)
-    )
-    return [Issued(trial_from_json(trial), choice, is_void) for trial, choice, is_void in db.execute(query)]
+    return [
+        Issued(trial_from_json(trial), choice, is_void)
+        for trial, choice, is_void in db.execute(_READ_HISTORY, {"session": session.id})
+    ]
 
 
 def add_event(hosted: HostedStudy, db: Session, sent: Sent, kind: str, detail: dict[str, Any]) -> None:
     """Store what the page reported; a kind that was reported before stays as it was."""
     if kind in sent.events:
         return
-    event = EventRow(
-        study=hosted.study.id,
-        data=hosted.data,
-        trial_id=sent.row.id,
-        kind=kind,
-        at=hosted.clock(),
-        detail=detail,
-    )
-    db.add(event)
-    sent.events[kind] = event
+    row = {
+        "study": hosted.study.id,
+        "data": hosted.data,
+        "trial_id": sent.id,
+        "kind": kind,
+        "at": hosted.clock(),
+        "detail": detail,
+    }
+    db.execute(_ADD_EVENT, row)
+    sent.events.add(kind)
 
 
 def void_unfinished(hosted: HostedStudy, db: Session, progress: Progress) -> None:

@@ -7,7 +7,7 @@ import io
 import random
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +24,7 @@ from webapp.views.api import PAGE_HEADER
 
 TIMEOUT_S = 60
 _CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
+_LANGUAGE = re.compile(r'name="language" value="([^"]+)"')
 REFRESH_HZ = 60.0
 
 
@@ -71,6 +72,9 @@ class SimulatedParticipant:
     def enter(self) -> str:
         """Open the link and consent; returns why not, or nothing."""
         link = self.http.get(self.base_url + "/", params={"worker_id": self.worker_id}, timeout=TIMEOUT_S)
+        if link.status_code == 200 and link.url.endswith("/language"):
+            offered = _LANGUAGE.findall(link.text)
+            link = self._form("/language", link.text, language=self.rng.choice(offered))
         if link.status_code == 200 and link.url.endswith("/consent"):
             link = self._form("/consent", link.text, agree="yes")
         if link.status_code == 200:
@@ -90,38 +94,32 @@ class SimulatedParticipant:
         return answer
 
     def _trial(self, order: dict[str, Any]) -> dict[str, Any]:
-        seen = self._look(order)
+        shown = self._look(order)
+        context, seen = shown.pop("0", None), list(shown.values())
         path = f"/api/trials/{order['id']}"
-        question = order["schedule"][-1]
-        asked = "fake" if "fake" in question["text"] else "real"
-        choice, rt_ms = self.observer.choose(asked, seen, self.rng)  # type: ignore[arg-type]  # one of the two questions
+        choice, rt_ms = self.observer.choose(order["asked"], seen, self.rng, context)
         self._post(f"{path}/begun", {})
-        body = {"choice": choice, "rt_ms": rt_ms, "input": "key", "display": self._display(order)}
+        body = {"choice": choice, "rt_ms": rt_ms, "input": "key", "display": self._display(order, rt_ms)}
         reply = self._post(f"{path}/answer", body)
         if "feedback" in reply:
             truth = reply["feedback"]["truth"]
             self.observer.learn(seen, [truth[slot] for slot in sorted(truth)])
         return reply
 
-    def _look(self, order: dict[str, Any]) -> list[Seen]:
-        sides = {
-            str(slot["slot"]): slot["side"]
-            for frame in order["schedule"]
-            if frame["kind"] == "images"
-            for slot in frame["slots"]
-        }
+    def _look(self, order: dict[str, Any]) -> dict[str, Seen]:
+        """Every picture by its slot, the context first."""
+        views = {str(slot["slot"]): (slot["side"], ms) for slot, ms in _views(order)}
         truth = self._truth(order["id"]) if self.observer.knows else None
-        seen = []
-        for slot, address in sorted(order["images"].items()):
-            shown = truth.slots[int(slot) - 1] if truth else None
-            seen.append(
-                Seen(
-                    side=sides[slot],
-                    image=self._fetch(address) if self.observer.sees else None,
-                    condition=shown.condition if shown else None,
-                )
+        return {
+            slot: Seen(
+                side=views[slot][0],
+                image=self._fetch(address) if self.observer.sees else None,
+                condition=truth.slot(int(slot)).condition if truth else None,
+                is_target=truth is not None and truth.target == int(slot),
+                planned_ms=views[slot][1],
             )
-        return seen
+            for slot, address in sorted(order["images"].items())
+        }
 
     def _fetch(self, address: str) -> Image.Image:
         reply = self.http.get(self.base_url + address, timeout=TIMEOUT_S)
@@ -134,19 +132,18 @@ class SimulatedParticipant:
         with self.database.read() as db:
             return trial_from_json(db.get_one(TrialRow, trial_id).trial)
 
-    def _display(self, order: dict[str, Any]) -> dict[str, Any]:
+    def _display(self, order: dict[str, Any], rt_ms: float) -> dict[str, Any]:
         """A display on a made-up 60 Hz screen that rarely drops a frame."""
         frame_ms = 1000.0 / REFRESH_HZ
         slots = {}
-        for frame in order["schedule"]:
-            for shown in frame.get("slots", ()) if frame["kind"] == "images" else ():
-                late = 1 if self.rng.random() < 0.01 else 0
-                frames = round(frame["ms"] / frame_ms) + late
-                slots[str(shown["slot"])] = {
-                    "exposure_ms": round(frames * frame_ms, 1),
-                    "frames": frames,
-                    "max_frame_gap_ms": round(frame_ms * (1 + late), 1),
-                }
+        for shown, ms in _views(order):
+            late = 1 if self.rng.random() < 0.01 else 0
+            frames = round((ms or rt_ms) / frame_ms) + late
+            slots[str(shown["slot"])] = {
+                "exposure_ms": round(frames * frame_ms, 1),
+                "frames": frames,
+                "max_frame_gap_ms": round(frame_ms * (1 + late), 1),
+            }
         return {
             "slots": slots,
             "refresh_hz": REFRESH_HZ,
@@ -156,6 +153,14 @@ class SimulatedParticipant:
             "screen_px": "1920x1080",
             "window_px": "1280x720",
         }
+
+
+def _views(order: dict[str, Any]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each slot that is shown, with its time; 0 where it stays until the answer."""
+    for frame in order["schedule"]:
+        if frame["kind"] in ("images", "question"):
+            for slot in frame.get("slots", ()):
+                yield slot, frame.get("ms", 0)
 
 
 def run_participants(

@@ -104,6 +104,8 @@ class SessionRow(Base):
     token: Mapped[str] = mapped_column(String(64), unique=True)
     """SHA-256 of the cookie's token."""
     state: Mapped[str] = mapped_column(String(16))
+    end_reason: Mapped[str] = mapped_column(String(64), default="")
+    """Why it ended unfinished: participant | lease, or what gave its place back (the panel's word for it)."""
     page: Mapped[str] = mapped_column(String(32), default="")
     """Nonce of the newest page load; older ones are stale."""
     lease_until: Mapped[int] = mapped_column(BigInteger)
@@ -167,6 +169,8 @@ class ResponseRow(Base):
     rt_ms: Mapped[float | None] = mapped_column(Float)
     input: Mapped[str] = mapped_column(String(8))
     answered_at: Mapped[int] = mapped_column(BigInteger)
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What else the page reported of the answer: times by its own clock."""
 
 
 class InviteRow(Base):

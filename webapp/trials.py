@@ -1,15 +1,15 @@
 """A trial's life on the server: begun, ended, answered. One transaction each; a repeated request changes nothing."""
 
-import dataclasses
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
-from studies.protocols import Frame
-from studies.records import REAL, Choice, Trial
+from studies.protocols import Frame, Protocol
+from studies.records import Choice, Trial
 from webapp.hosting import HostedStudy
 from webapp.identity import image_address
+from webapp.languages import say
 from webapp.progress import (
     Progress,
     Sent,
@@ -20,7 +20,17 @@ from webapp.progress import (
     send_ahead,
 )
 from webapp.sessions import Refusal, find_session, lock_session
-from webapp.tables import ResponseRow
+from webapp.tables import ResponseRow, SessionRow
+
+ROUNDING_MS = 1.0
+"""By how much times that belong together may disagree."""
+Milliseconds = Annotated[float | None, Field(default=None, ge=0, le=1e8)]
+"""A time that somebody may have spent: up to a day or so."""
+Moment = Annotated[float | None, Field(default=None, ge=0, le=1e10)]
+"""A time by the page's clock, which begins with the page load."""
+Count = Annotated[int | None, Field(default=None, ge=0, le=10**8)]
+ClientClock = Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z)?$")]
+"""The device's own date and time; recorded, never trusted."""
 
 
 class _Report(BaseModel):
@@ -32,20 +42,34 @@ class _Report(BaseModel):
 class SlotDisplay(_Report):
     """How one image was shown."""
 
-    exposure_ms: float | None = Field(default=None, ge=0, le=1e8)
-    frames: int | None = Field(default=None, ge=0, le=10**7)
-    max_frame_gap_ms: float | None = Field(default=None, ge=0, le=1e8)
-    onset: float | None = None
-    offset: float | None = None
-    fetch_ms: float | None = None
-    decode_ms: float | None = None
-    bytes: int | None = None
+    exposure_ms: Milliseconds = None
+    frames: Count = None
+    frames_expected: Count = None
+    max_frame_gap_ms: Milliseconds = None
+    onset_ms: Moment = None
+    """The frame that showed the image; the one after is `onset_next_ms`."""
+    onset_next_ms: Moment = None
+    offset_ms: Moment = None
+    fetch_ms: Milliseconds = None
+    decode_ms: Milliseconds = None
+    bytes: Count = None
+
+    @model_validator(mode="after")
+    def _time_goes_forward(self) -> Self:
+        moments = [each for each in (self.onset_ms, self.onset_next_ms, self.offset_ms) if each is not None]
+        if moments != sorted(moments):
+            raise ValueError("onset_ms, onset_next_ms and offset_ms must not go back in time")
+        if None not in (self.exposure_ms, self.onset_ms, self.offset_ms) and (
+            self.exposure_ms > self.offset_ms - self.onset_ms + ROUNDING_MS  # type: ignore[operator]  # none is None
+        ):
+            raise ValueError("exposure_ms is longer than from onset_ms to offset_ms")
+        return self
 
 
 class Display(_Report):
     """How a trial was shown, as the page measured it."""
 
-    slots: dict[Literal["1", "2"], SlotDisplay]
+    slots: dict[Literal["0", "1", "2"], SlotDisplay]
     """Required, so that a body of another shape is refused rather than read as an empty display."""
     refresh_hz: float | None = Field(default=None, ge=0, le=10_000)
     device_pixel_ratio: float | None = Field(default=None, ge=0, le=100)
@@ -53,6 +77,16 @@ class Display(_Report):
     pixel_scale: int | None = Field(default=None, ge=0, le=1000)
     screen_px: str = Field(default="", pattern=r"^(\d{1,6}x\d{1,6})?$")
     window_px: str = Field(default="", pattern=r"^(\d{1,6}x\d{1,6})?$")
+    hidden_ms: Milliseconds = None
+    blur_count: int | None = Field(default=None, ge=0, le=10_000)
+    fullscreen: bool | None = None
+    received_ms: Moment = None
+    """When the page learned of the trial, by its clock."""
+    question_ms: Moment = None
+    client_clock: ClientClock = ""
+    client_version: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
+    ua_family: str = Field(default="", max_length=40)
+    """What the server read in the browser's header; nothing that the page says."""
     void_reason: str = Field(default="", max_length=32, pattern=r"^[a-z_]*$")
 
 
@@ -62,6 +96,11 @@ class Answer(_Report):
     choice: Choice
     rt_ms: float | None = Field(default=None, ge=0, le=1e10)
     input: Literal["key", "mouse", "touch", ""] = ""
+    event_ms: Moment = None
+    """The key press or click, by the page's clock."""
+    received_ms: Moment = None
+    """As in the display; after a reload the display is another page load's."""
+    client_clock: ClientClock = ""
     display: Display | None = None
 
 
@@ -81,38 +120,46 @@ def state(hosted: HostedStudy, progress: Progress) -> dict[str, Any]:
     session, todo = progress.session, progress.outstanding
     if session.state != "active":
         return {"stage": session.state, "position": None, "trials": []}
-    trials = [_order(hosted, session.page, item) for item in todo]
+    trials = [_order(hosted, session, item) for item in todo]
     stage = "practice" if todo[0].trial.phase == "practice" else "scored"
     position = {key: trials[0][key] for key in ("phase", "number", "of")}
     return {"stage": stage, "position": position, "trials": trials}
 
 
-def _order(hosted: HostedStudy, page: str, sent: Sent) -> dict[str, Any]:
+def _order(hosted: HostedStudy, session: SessionRow, sent: Sent) -> dict[str, Any]:
     trial, protocol = sent.trial, hosted.study.protocol
     practice = trial.phase == "practice"
+    language = session.language or hosted.study.page.languages[0]
     return {
-        "id": sent.row.id,
-        "phase": trial.phase,
+        "id": sent.id,
+        "phase": "practice" if practice else "scored",  # a check is called scored too
         "number": trial.trial_index + 1 - (0 if practice else protocol.practice),
-        "of": protocol.practice if practice else protocol.scored,
+        "of": protocol.practice if practice else hosted.study.main_trials,
         "attempt": trial.attempt,
+        "asked": trial.question,
         "resume": "question" if "ended" in sent.events else "start",
         "images": {
-            str(slot): "/i/" + image_address(hosted.config.secret_key, page, sent.row.id, slot)
-            for slot in range(1, len(trial.slots) + 1)
+            str(slot): "/i/" + image_address(hosted.config.secret_key, session.page, sent.id, slot)
+            for slot in trial.shown
         },
-        "schedule": [_frame(frame, trial) for frame in protocol.schedule(trial)],
+        "schedule": [_frame(frame, trial, language) for frame in protocol.schedule(trial)],
     }
 
 
-def _frame(frame: Frame, trial: Trial) -> dict[str, Any]:
+def _frame(frame: Frame, trial: Trial, language: str) -> dict[str, Any]:
     order: dict[str, Any] = {"kind": frame.kind}
     if frame.ms is not None:
         order["ms"] = frame.ms
     if frame.slots:
-        order["slots"] = [{"slot": slot, "side": trial.slots[slot - 1].side} for slot in frame.slots]
+        order["slots"] = [{"slot": slot, "side": trial.slot(slot).side} for slot in frame.slots]
     if frame.kind == "question":
-        order |= {"text": frame.text, "buttons": [dataclasses.asdict(button) for button in frame.buttons]}
+        order |= {
+            "text": say(frame.text, language) if frame.text else "",
+            "buttons": [
+                {"value": button.value, "label": say(button.label, language), "side": button.side}
+                for button in frame.buttons
+            ],
+        }
     return order
 
 
@@ -180,36 +227,37 @@ def answer(hosted: HostedStudy, token: str | None, page: str, trial_id: int, giv
             if "void" not in sent.events:
                 _store(hosted, db, progress, sent, given)
         reply = state(hosted, progress)
-        if sent.trial.phase == "practice" and sent.response is not None:
-            reply["feedback"] = _feedback(sent)
+        told = hosted.study.protocol.gives_feedback
+        if sent.trial.phase == "practice" and told and sent.response is not None:
+            reply["feedback"] = _feedback(hosted.study.protocol, sent)
         return reply
 
 
 def _store(hosted: HostedStudy, db: Session, progress: Progress, sent: Sent, given: Answer) -> None:
     try:
-        outcome = hosted.study.protocol.grade(sent.trial, given.choice)
+        protocol = hosted.study.protocol
+        judge = protocol.passes if sent.trial.phase == "check" else protocol.grade
+        outcome = judge(sent.trial, given.choice)
     except ValueError as error:
         raise Refusal(422, "choice", str(error)) from error
     sent.response = ResponseRow(
         study=hosted.study.id,
         data=hosted.data,
-        trial_id=sent.row.id,
+        trial_id=sent.id,
         choice=given.choice,
         outcome=outcome,
         rt_ms=given.rt_ms,
         input=given.input,
         answered_at=hosted.clock(),
+        detail=given.model_dump(include={"event_ms", "received_ms", "client_clock"}, exclude_none=True),
     )
     db.add(sent.response)
     send_ahead(hosted, db, progress)
 
 
-def _feedback(sent: Sent) -> dict[str, Any]:
+def _feedback(protocol: Protocol, sent: Sent) -> dict[str, Any]:
     assert sent.response is not None
-    truth = {
-        str(number): "real" if slot.condition == REAL else "fake"
-        for number, slot in enumerate(sent.trial.slots, 1)
-    }
+    truth = {str(number): kind for number, kind in protocol.truth(sent.trial).items()}
     return {"correct": sent.response.outcome == 1.0, "truth": truth}
 
 
@@ -217,7 +265,7 @@ def _turn(
     hosted: HostedStudy, db: Session, token: str | None, page: str, trial_id: int
 ) -> tuple[Progress, Sent]:
     progress = load_progress(hosted, db, lock_session(hosted, db, token, page))
-    waiting = {item.row.id: item for item in progress.waiting}
+    waiting = {item.id: item for item in progress.waiting}
     sent = waiting.get(trial_id) or read_settled(db, progress.session, trial_id)
     if sent is None:
         raise Refusal(404, "unknown_trial", "This session has no such trial.")
@@ -242,13 +290,13 @@ def image(hosted: HostedStudy, token: str | None, address: str) -> bytes:
     Raises:
         Refusal: No session (401), or the address is spent or was never given out (410; the two look alike).
     """
-    session = find_session(hosted, token)
-    if session is None:
-        raise Refusal(401, "unknown_session", "This browser has no session here.")
     with hosted.database.read() as db:
+        session = find_session(hosted, token, db)
+        if session is None:
+            raise Refusal(401, "unknown_session", "This browser has no session here.")
         outstanding = read_outstanding(db, session) if session.state == "active" else []
     for sent in outstanding:
-        for slot, shown in enumerate(sent.trial.slots, 1):
-            if image_address(hosted.config.secret_key, session.page, sent.row.id, slot) == address:
+        for slot, shown in sent.trial.shown.items():
+            if image_address(hosted.config.secret_key, session.page, sent.id, slot) == address:
                 return hosted.image_bytes(shown.image)
     raise Refusal(410, "spent", "This address no longer works.")

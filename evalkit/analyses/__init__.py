@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from evalkit.analyses import exposure, flow, fool_rate, image_rates, pairwise_differences
+from evalkit.analyses import (
+    error_rate,
+    exposure,
+    flow,
+    fool_rate,
+    image_rates,
+    input_match_share,
+    modal_exposure,
+    pairwise_differences,
+    preference_share,
+)
 from evalkit.analyses.base import Analysis, Context
 from evalkit.analyses.folder import analyze_folder
 from studies.records import DataKind
@@ -11,6 +21,10 @@ ANALYSES: dict[str, Analysis] = {
     "flow": flow.run,
     "fool_rate": fool_rate.run,
     "pairwise_differences": pairwise_differences.run,
+    "error_rate": error_rate.run,
+    "modal_exposure": modal_exposure.run,
+    "preference_share": preference_share.run,
+    "input_match_share": input_match_share.run,
     "image_rates": image_rates.run,
     "exposure": exposure.run,
 }

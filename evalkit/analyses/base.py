@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from evalkit.responses import ResponseTable
-from evalkit.results import Provenance, Result
+from evalkit.results import Estimate, Provenance, Result
+from evalkit.stats.proportions import clustered_rate
 from studies.design import Study
 
 IntArray = npt.NDArray[np.int64]
@@ -43,16 +44,46 @@ def cluster_ids(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
     partners; "this loss" -> also training runs, whose small number then sets the degrees of freedom.
 
     Returns:
-        One row per trial, same index; columns `workers`, `source_images`, `real_images`, `runs` as they apply.
+        One row per trial, same index; columns `workers`, `source_images`, `real_images`, `other_images` (the other input
+        of two), `runs` as they apply.
     """
     columns = {"workers": trials["worker"]}
     if study.analysis.target != "these images":
         columns["source_images"] = trials["source_id"]
-        if study.study.pairing == "different" and bool((trials["real_source_id"] != "").any()):
+        partners = study.protocol.layout == "real_and_fake" and study.study.pairing == "different"
+        if partners and bool((trials["real_source_id"] != "").any()):
             columns["real_images"] = trials["real_source_id"]
+        if study.protocol.layout == "two_inputs":
+            columns["other_images"] = trials["other_source_id"]
     if study.analysis.target == "this loss":
         columns["runs"] = trials["condition"] + "/" + trials["run"].astype(str)
     return pd.DataFrame({name: pd.factorize(ids)[0] for name, ids in columns.items()}, index=trials.index)
+
+
+def of_fakes(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials in which a fake could be taken for real."""
+    return trials[trials["fooled"].notna()]
+
+
+def clustered_share(
+    key: str,
+    outcomes: "pd.Series[float]",
+    trials: pd.DataFrame,
+    study: Study,
+    condition: str,
+    versus: str = "",
+) -> Estimate:
+    """The mean of outcomes in [0, 1], one per row of `trials`, with the interval clustered for the study's target."""
+    clusters = as_clusters(cluster_ids(trials, study))
+    estimate = clustered_rate(outcomes.to_numpy(dtype=float), clusters, study.analysis.confidence_level)
+    return dataclasses.replace(
+        estimate,
+        key=key,
+        condition=condition,
+        versus=versus,
+        n=with_sizes(estimate, trials),
+        notes=(*estimate.notes, *run_notes(study)),
+    )
 
 
 def as_clusters(ids: pd.DataFrame) -> Mapping[str, IntArray]:

@@ -19,7 +19,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
     """Per condition, over both images of all counted trials: quantiles, and displays off by more than 1.5 frames."""
     results: list[Result] = []
     for condition in study.conditions:
-        trials = table.primary[table.primary["condition"] == condition]
+        trials = table.about(table.primary, condition)
         shown, off = _displays(trials)
         n = {"displays": len(shown), "trials": len(trials)}
         notes = () if len(shown) else ("No exposure was recorded.",)

@@ -23,13 +23,13 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
         for outcome, count in table.arrivals.groupby("outcome").size().items()
     ]
     for condition in study.conditions:
-        results += _sessions(table, condition)
+        results += _sessions(table, study, condition)
         results += _trials(table, condition)
-        results += _views(table.primary, condition)
+        results += _views(table, condition)
     return results
 
 
-def _sessions(table: ResponseTable, condition: str) -> list[Result]:
+def _sessions(table: ResponseTable, study: Study, condition: str) -> list[Result]:
     sessions = table.sessions_of(condition)
     finished = sessions[sessions["state"] == "finished"]
     by_state = sessions.groupby("state").size()
@@ -43,7 +43,9 @@ def _sessions(table: ResponseTable, condition: str) -> list[Result]:
         for state in STATES
     ]
     excluded = finished[finished["excluded"] != ""]
-    method = "finished sessions that a rule of study.toml excludes; no rule looks at what was answered"
+    method = (
+        "finished sessions that a rule of study.toml excludes; no rule looks at the answers to scored trials"
+    )
     results.append(_count("sessions_excluded", len(excluded), condition, method))
     results += [
         _count("sessions_excluded", int(count), condition, method, str(reason))
@@ -52,14 +54,22 @@ def _sessions(table: ResponseTable, condition: str) -> list[Result]:
     results.append(
         _count("sessions_analysed", len(finished) - len(excluded), condition, "finished and not excluded")
     )
+    if study.checks_per_session:
+        words = "attention checks of finished sessions, excluded ones too"
+        results.append(
+            _count("checks", int(finished["checks"].sum()), condition, f"{words}, answered and not void")
+        )
+        results.append(
+            _count("checks_failed", int(finished["failed_checks"].sum()), condition, f"{words}, failed")
+        )
     return results
 
 
 def _trials(table: ResponseTable, condition: str) -> list[Result]:
     """Of analysed sessions. A trial is missing when no attempt at it was answered."""
     trials = table.trials[table.trials["finished"] & (table.trials["excluded"] == "")]
-    mine = trials[trials["condition"] == condition]
-    counted = mine[mine["fooled"].notna()]
+    mine = table.about(trials, condition)
+    counted = mine[mine["counted"]]
     void = mine[mine["void_reason"] != ""]
     # A replacement may show another algorithm's image (within designs): the planned trial is the first attempt.
     answered = trials.assign(answered=trials["outcome"].notna() & (trials["void_reason"] == ""))
@@ -86,8 +96,10 @@ def _trials(table: ResponseTable, condition: str) -> list[Result]:
     ]
 
 
-def _views(primary: pd.DataFrame, condition: str) -> list[Result]:
-    views = primary[primary["condition"] == condition].groupby("image").size().to_numpy()
+def _views(table: ResponseTable, condition: str) -> list[Result]:
+    trials = table.primary
+    shown = pd.concat([trials[trials[f"condition_{slot}"] == condition][f"image_{slot}"] for slot in (1, 2)])
+    views = shown.groupby(shown).size().to_numpy()
     method = "answered trials per fake image, over images with at least one"
     results: list[Result] = [
         _count("images", len(views), condition, "fake images with at least one counted trial")

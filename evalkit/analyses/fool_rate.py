@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evalkit.analyses.base import Context, as_clusters, cluster_ids, run_notes, with_sizes
+from evalkit.analyses.base import Context, as_clusters, cluster_ids, of_fakes, run_notes, with_sizes
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Result
 from evalkit.stats.proportions import clustered_rate, wilson_interval
@@ -19,15 +19,20 @@ from studies.errors import UserError, did_you_mean
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     """Per condition: the primary rate, then the same by other rules and methods, each under a key of its own."""
     results: list[Result] = []
+    primary = of_fakes(table.primary)
     for condition in study.conditions:
-        results.append(_clustered("fool_rate", table.primary, condition, study))
-        results.append(_bootstrapped(table.primary, condition, study, context))
-        results.append(_ignoring_clusters(table.primary, condition, study))
+        results.append(_clustered("fool_rate", primary, condition, study))
+        results.append(_bootstrapped(primary, condition, study, context))
+        results.append(_ignoring_clusters(primary, condition, study))
         results.append(
-            _clustered("fool_rate_with_partial_sessions", table.with_partial_sessions, condition, study)
+            _clustered(
+                "fool_rate_with_partial_sessions", of_fakes(table.with_partial_sessions), condition, study
+            )
         )
-        results.append(_clustered("fool_rate_without_exclusions", table.without_exclusions, condition, study))
-        results.extend(_by_run(table.primary, condition, study))
+        results.append(
+            _clustered("fool_rate_without_exclusions", of_fakes(table.without_exclusions), condition, study)
+        )
+        results.extend(_by_run(primary, condition, study))
     return results
 
 

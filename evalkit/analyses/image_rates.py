@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evalkit.analyses.base import Context
+from evalkit.analyses.base import Context, of_fakes
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Interval, Result
 from evalkit.stats.shrinkage import beta_binomial_rates
@@ -41,7 +41,8 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
 
 
 def _of_condition(table: ResponseTable, condition: str, level: float) -> list[Result]:
-    groups = table.primary[table.primary["condition"] == condition].groupby("image", sort=True)
+    fakes = of_fakes(table.primary)
+    groups = fakes[fakes["condition"] == condition].groupby("image", sort=True)
     if not groups.ngroups:
         return []
     fooled, votes = groups["fooled"].sum().to_numpy(), groups.size().to_numpy()

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from evalkit.analyses.base import Context, as_clusters, cluster_ids, run_notes, with_sizes
+from evalkit.analyses.base import Context, as_clusters, cluster_ids, of_fakes, run_notes, with_sizes
 from evalkit.responses import ResponseTable
 from evalkit.results import Result
 from evalkit.stats.proportions import clustered_difference
@@ -16,7 +16,7 @@ UNADJUSTED = "Interval of this contrast alone, not adjusted for the number of co
 
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
     """One record per pair, in the order of study.toml: first minus second, in proportions."""
-    trials = table.primary
+    trials = of_fakes(table.primary)
     ids = cluster_ids(trials, study)  # over all conditions at once, so that a shared image has one number
     y = trials["fooled"].to_numpy(dtype=float)
     of = {name: (trials["condition"] == name).to_numpy(dtype=np.bool_) for name in study.conditions}

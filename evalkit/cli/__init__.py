@@ -51,14 +51,32 @@ STUDY_COMMANDS = {
         "evalkit.cli.study_build:build",
         "Make the uniform stimulus bundle; refuse what would spoil the study.",
     ),
+    "audit": ("evalkit.cli.study_audit:audit", "Say what besides the picture tells real from fake."),
+    "check": ("evalkit.cli.study_check:check", "Look at everything that should be right before people come."),
     "preview": ("evalkit.cli.study_serve:preview", "Go through a whole session yourself; never counted."),
     "serve": ("evalkit.cli.study_serve:serve", "Run the study for real people (or a pilot)."),
     "simulate": (
         "evalkit.cli.study_simulate:simulate",
         "Let simulated people take part over the same HTTP; marked as such.",
     ),
+    "launch": ("evalkit.cli.study_launch:launch", "Bring the study to a panel: draft, publish, pause, stop."),
+    "pay": ("evalkit.cli.study_pay:pay", "Pay the participants on the panel; asks before money moves."),
     "status": ("evalkit.cli.study_data:status", "How far each algorithm has come."),
-    "export": ("evalkit.cli.study_data:export", "Write responses.csv, sessions.csv and arrivals.csv."),
+    "pause": ("evalkit.cli.study_state:pause", "Let nobody new begin; whoever is in the middle goes on."),
+    "resume": ("evalkit.cli.study_state:resume", "Let people begin again."),
+    "close": ("evalkit.cli.study_state:close", "End the study for good, and erase the raw worker ids."),
+    "password": ("evalkit.cli.study_state:password", "Set the dashboard's password."),
+    "backup": (
+        "evalkit.cli.study_backup:backup",
+        "Keep a copy of the study and its database, also while it runs.",
+    ),
+    "restore": ("evalkit.cli.study_backup:restore", "Bring a study back from such a copy."),
+    "export": (
+        "evalkit.cli.study_data:export",
+        "Write responses.csv, sessions.csv, arrivals.csv and admin_acts.csv.",
+    ),
+    "invite": ("evalkit.cli.study_invite:invite", "Make single-use links for a lab's own participants."),
+    "forget": ("evalkit.cli.study_forget:forget_command", "Erase a person who asks for it."),
     "amend": ("evalkit.cli.study_data:amend", "Record why a frozen study changed."),
 }
 

@@ -9,35 +9,91 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from evalkit.cli.live_estimate import live_estimate
 from studies.errors import UserError
+from webapp import logs
 from webapp.app import create_app
 from webapp.config import ServerConfig
 from webapp.hosting import HostedStudy, host
 
 START_TIMEOUT_S = 60.0
+THREADS = 8
+"""Per worker process; as many connections to the database at most."""
+FINISH_S = 20
+"""How long a stopping server waits for requests that are being answered."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a server runs; nothing of it touches the study."""
+
+    workers: int = 2
+    """Processes."""
+    log_format: logs.Format | None = None
+    """One line per request, in this form; None = errors only."""
+    log_file: Path | None = None
+    """None = stderr."""
+    drain_s: int = 0
+    """After SIGTERM go on for so long, with /ready saying 503, so that a balancer turns elsewhere first."""
+    recycle_after: int = 50_000
+    """Requests after which a worker process is replaced by a new one, up to a fifth later; 0 = never."""
+
+
+class _QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn's own messages, through the server's log: without addresses and requests."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers = logs.handlers()
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """A worker that says `not ready` once it was told to stop, and may go on for a while then."""
+
+    drain_s = 0
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if not hasattr(self.wsgi, "extensions"):  # told to stop before it began
+            super().handle_exit(sig, frame)
+            return
+        self.wsgi.extensions["evalkit_draining"].set()
+        if not self.drain_s:
+            super().handle_exit(sig, frame)
+            return
+        timer = threading.Timer(self.drain_s, super().handle_exit, (sig, frame))
+        timer.daemon = True
+        timer.start()
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def __init__(
-        self, hosted: HostedStudy, address: tuple[str, int], workers: int, ready: Callable[[], None]
+        self, hosted: HostedStudy, address: tuple[str, int], running: Running, ready: Callable[[], None]
     ) -> None:
-        self._hosted, self._address, self._workers, self._ready = hosted, address, workers, ready
+        self._hosted, self._address, self._running, self._ready = hosted, address, running, ready
         super().__init__()
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
             "bind": f"{self._address[0]}:{self._address[1]}",
-            "workers": self._workers,
-            "worker_class": "gthread",
-            "threads": 8,
+            "workers": self._running.workers,
+            "worker_class": type("Worker", (_Worker,), {"drain_s": self._running.drain_s}),
+            "threads": THREADS,
             "loglevel": "warning",
-            "graceful_timeout": 10,
+            "logger_class": _QuietLogger,
+            "graceful_timeout": self._running.drain_s + FINISH_S,
+            "keepalive": 75,  # longer than the proxy keeps its connections, so that the proxy ends them
+            "max_requests": self._running.recycle_after,
+            "max_requests_jitter": self._running.recycle_after // 5,  # not all workers at once
+            "forwarded_allow_ips": "",  # only --behind-proxy believes such headers, and one place decides
             "control_socket_disable": True,
             "when_ready": lambda _server: self._ready(),
         }
@@ -57,7 +113,7 @@ def run_server(
     hosted: HostedStudy,
     address: tuple[str, int],
     *,
-    workers: int = 2,
+    running: Running = Running(),
     ready: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until told to stop (Ctrl-C or SIGTERM); does not return.
@@ -65,11 +121,12 @@ def run_server(
     Args:
         hosted: The study, checked and with its places drawn.
         address: Host and port.
-        workers: Worker processes.
+        running: How.
         ready: Called once it listens.
     """
+    logs.configure(running.log_format, running.log_file)
     hosted.database.close()  # connections do not survive the fork
-    _Server(hosted, address, workers, ready).run()
+    _Server(hosted, address, running, ready).run()
 
 
 def check_port(host_name: str, port: int) -> None:
@@ -109,7 +166,7 @@ def _serve_in_child(config: ServerConfig, port: int, workers: int, parent: int) 
 
     threading.Thread(target=stop_without_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    run_server(host(config, verify=False), ("127.0.0.1", port), workers=workers)
+    run_server(host(config, verify=False), ("127.0.0.1", port), running=Running(workers))
 
 
 @contextmanager

@@ -22,7 +22,10 @@ from webapp import freeze
 def build(folder: Path, allow_near_duplicates: bool) -> None:
     """Make the uniform stimulus bundle of the study in FOLDER."""
     build_study(folder, allow_near_duplicates=allow_near_duplicates)
-    say(f"Next: evalkit study preview {shlex.quote(str(folder))}")
+    say(
+        f"Next: evalkit study audit {shlex.quote(str(folder))} (what besides the picture tells real from fake),"
+    )
+    say(f"      evalkit study preview {shlex.quote(str(folder))}")
     click.echo(folder / FOLDER)
 
 
@@ -65,10 +68,15 @@ def _tell_plan(study: Study, bundle: Bundle) -> None:
     """Say what the places will look like, and what they had to give up."""
     summary = summarise(study, bundle.stimuli, allocate(study, bundle.stimuli))
     low, high = summary.views_per_image
+    even = (
+        "exactly half of each session real"
+        if study.protocol.layout == "one_image"
+        else f"as often first as second (±{summary.order_imbalance / 2:g}) and left as right "
+        f"(±{summary.side_imbalance / 2:g})"
+    )
     say(
         f"{summary.places} places; each image is scored {low if low == high else f'{low} to {high}'} times per "
-        f"algorithm, as often first as second (±{summary.order_imbalance / 2:g}) and left as right "
-        f"(±{summary.side_imbalance / 2:g}); a reserve of {summary.reserve} per session."
+        f"algorithm, {even}; a reserve of {summary.reserve} per session."
     )
     for warning in summary.warnings:
         warn(warning)

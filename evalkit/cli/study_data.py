@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from evalkit.cli.data_kind import data_option, hosted_data
 from evalkit.cli.messages import say
@@ -14,21 +18,40 @@ from studies.records import DataKind
 from webapp import admin, freeze
 from webapp import export as exporting
 from webapp.config import server_config
-from webapp.hosting import check_places, host
+from webapp.hosting import HostedStudy, check_places, host
+from webapp.planning import PlanningFigures, in_words, planning_figures
+
+WATCH_EVERY_S = 3.0
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @data_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(folder: Path, data: DataKind | None, as_json: bool) -> None:
+@click.option("--watch", is_flag=True, help="Renew it every few seconds, until Ctrl-C.")
+def status(folder: Path, data: DataKind | None, as_json: bool, watch: bool) -> None:
     """How far each algorithm of the study in FOLDER has come."""
     hosted = hosted_data(folder, data)
-    statuses, arrivals = admin.condition_statuses(hosted), admin.arrival_counts(hosted)
     if as_json:
-        rows = [dataclasses.asdict(row) for row in statuses]
-        click.echo(json.dumps({"data": hosted.data, "conditions": rows, "arrivals": arrivals}))
+        rows = [dataclasses.asdict(row) for row in admin.condition_statuses(hosted)]
+        arrivals = admin.arrival_counts(hosted)
+        state = admin.running(hosted).state
+        planning = dataclasses.asdict(_planning(hosted))
+        found = {"data": hosted.data, "state": state, "conditions": rows, "arrivals": arrivals}
+        click.echo(json.dumps({**found, "planning": planning}))
         return
+    console = Console()
+    if not (watch and console.is_terminal):
+        console.print(_overview(hosted))
+        return
+    with suppress(KeyboardInterrupt), Live(_overview(hosted), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(WATCH_EVERY_S)
+            live.update(_overview(hosted), refresh=True)
+
+
+def _overview(hosted: HostedStudy) -> Group:
+    statuses, arrivals = admin.condition_statuses(hosted), admin.arrival_counts(hosted)
     table = Table(
         title=f"{hosted.study.id}: {hosted.data} data",
         title_justify="left",
@@ -41,9 +64,17 @@ def status(folder: Path, data: DataKind | None, as_json: bool) -> None:
     for row in statuses:
         numbers = (row.started, row.active, row.stopped, row.expired, row.answers, row.void, row.missing)
         table.add_row(row.condition or "all, mixed", f"{row.finished}/{row.quota}", *map(str, numbers))
-    Console().print(table)
-    click.echo(
-        "Arrivals: " + (", ".join(f"{count} {outcome}" for outcome, count in arrivals.items()) or "none")
+    came = ", ".join(f"{count} {outcome}" for outcome, count in arrivals.items()) or "none"
+    state = admin.running(hosted).state
+    lines = [f"Arrivals: {came}", *([f"The study is {state}."] if state != "open" else [])]
+    if hosted.data == "pilot":
+        lines += in_words(_planning(hosted), hosted.study.recruitment.currency)
+    return Group(table, *(Text(line, overflow="fold") for line in lines))
+
+
+def _planning(hosted: HostedStudy) -> PlanningFigures:
+    return planning_figures(
+        hosted.study, exporting.responses(hosted), exporting.sessions(hosted), exporting.arrivals(hosted)
     )
 
 
@@ -51,9 +82,12 @@ def status(folder: Path, data: DataKind | None, as_json: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @data_option
 def export(folder: Path, data: DataKind | None) -> None:
-    """Write responses.csv, sessions.csv and arrivals.csv of the study in FOLDER."""
-    path, rows = exporting.export(hosted_data(folder, data))
-    say(f"{rows} responses; sessions.csv and arrivals.csv lie beside them.")
+    """Write responses.csv, sessions.csv, arrivals.csv and admin_acts.csv of the study in FOLDER."""
+    hosted = hosted_data(folder, data)
+    early = "" if admin.running(hosted).revealed else " Before the fool rates were due."
+    admin.record_act(hosted, "command line", "export", f"The data were exported.{early}")
+    path, rows = exporting.export(hosted)
+    say(f"{rows} responses; sessions.csv, arrivals.csv and admin_acts.csv lie beside them.")
     click.echo(path)
 
 

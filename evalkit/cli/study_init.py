@@ -36,6 +36,11 @@ FEW_RUNS = 5
 )
 @click.option("--real", metavar="PATH[:LABEL]", help="The real images.")
 @click.option(
+    "--inputs",
+    metavar="PATH[:LABEL]",
+    help="The pictures the images were made from, if they are to be shown.",
+)
+@click.option(
     "--fake",
     "fakes",
     multiple=True,
@@ -65,6 +70,7 @@ def init(
     folder: Path,
     preset: str,
     real: str | None,
+    inputs: str | None,
     fakes: tuple[str, ...],
     ablation: Path | None,
     approval: str,
@@ -85,7 +91,14 @@ def init(
     if not fakes:
         raise click.UsageError("Missing option '--fake'. Or give a finished ablation with --from.")
     create_study(
-        folder, load_preset(preset), real, fakes, {"approval": approval, "contact": contact}, seed, settings
+        folder,
+        load_preset(preset),
+        real,
+        fakes,
+        {"approval": approval, "contact": contact},
+        seed,
+        settings,
+        inputs,
     )
 
 
@@ -124,6 +137,7 @@ def create_study(
     ethics: dict[str, str],
     seed: int | None,
     settings: Sequence[str] = (),
+    inputs: str | None = None,
 ) -> None:
     """Write study.toml and secret.key into a new folder, once all image sets have been found.
 
@@ -139,6 +153,8 @@ def create_study(
         "seed": secrets.randbelow(2**31) if seed is None else seed,
     }
     tables["reference"] = {"images": _relative(real, folder)}
+    if inputs:
+        tables["reference"]["inputs"] = _relative(inputs, folder)
     tables["conditions"] = _conditions(fakes, folder)
     tables["ethics"] = dict(ethics)
     for setting in settings:

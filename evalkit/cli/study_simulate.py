@@ -10,6 +10,7 @@ from evalkit.cli.messages import progress_bar, say
 from evalkit.cli.server_lock import only_server
 from studies.design import Study
 from studies.errors import UserError, did_you_mean
+from studies.records import REAL
 from studies.simulate import OBSERVERS, make_observer
 from webapp.config import server_config
 from webapp.hosting import count_sessions, discard, host, prepare
@@ -29,7 +30,11 @@ DEFAULT_RATE = 0.3
     help="seeing judges the pixels; known is fooled at given rates.",
 )
 @click.option(
-    "--rate", "rates", multiple=True, metavar="NAME=RATE", help="Fool rate of an algorithm, for `known`."
+    "--rate",
+    "rates",
+    multiple=True,
+    metavar="NAME=RATE",
+    help="How often `known` observers are mistaken about an algorithm's images, or prefer them (docs/protocols.md).",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--replace", is_flag=True, help="Discard the simulated data that there are.")
@@ -75,7 +80,8 @@ def run_simulation(
                 people = []
                 for number in range(count):
                     rng = random.Random(f"{seed}/{number}")
-                    person = make_observer(observer, fool_rates, rng)
+                    needs_time = hosted.study.protocol.adapts_exposure
+                    person = make_observer(observer, fool_rates, rng, needs_time=needs_time)
                     worker_id = f"simulated-{seed}-{number}"
                     people.append(SimulatedParticipant(base_url, worker_id, person, rng, hosted.database))
                 return run_participants(people, done=advance)
@@ -90,17 +96,18 @@ def run_simulation(
 def _parse_rates(study: Study, rates: tuple[str, ...], observer: str) -> dict[str, float]:
     if rates and observer != "known":
         raise UserError("--rate is for --observer known; the seeing observer makes up its own mind.")
-    parsed = dict.fromkeys(study.conditions, DEFAULT_RATE)
+    judged = [*study.conditions, *([REAL] if study.protocol.layout == "one_image" else [])]
+    parsed = dict.fromkeys(judged, DEFAULT_RATE)
     for entry in rates:
         name, _, text = entry.partition("=")
-        if name not in study.conditions:
+        if name not in judged:
             raise UserError(
-                f"--rate {entry}: the study has no algorithm {name!r}.{did_you_mean(name, study.conditions)}"
+                f"--rate {entry}: the study has no algorithm {name!r}.{did_you_mean(name, judged)}"
             )
         try:
             parsed[name] = float(text)
         except ValueError:
             parsed[name] = -1.0
         if not 0 <= parsed[name] <= 1:
-            raise UserError(f"--rate {entry}: a fool rate lies between 0 and 1, for example {name}=0.25.")
+            raise UserError(f"--rate {entry}: a rate lies between 0 and 1, for example {name}=0.25.")
     return parsed

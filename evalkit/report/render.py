@@ -6,11 +6,12 @@ from typing import Any
 
 import jinja2
 
-from evalkit.report import words
+from evalkit.report import outcomes, words
 from evalkit.report.cells import Table
 from evalkit.report.collect import Collected, collect
 from evalkit.report.figures import DIFFERENCE, FOOL_RATE, Row, interval_plot, short
 from evalkit.report.metrics_table import metrics_pieces
+from evalkit.report.outcomes import outcome_of
 from evalkit.report.tables import all_tables
 from evalkit.report.thumbnails import ends
 from evalkit.results import Estimate, Interval
@@ -57,6 +58,10 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
         tag=collected.mark.partition(" (")[0],
         banner=words.banner(collected),
         finding=words.finding(collected),
+        outcome=outcome_of(collected.study),
+        fooling="fool_rate" in collected.study.protocol.analyses,
+        asked=collected.study.protocol.instructions(collected.study.question).asked,
+        together=words.together(collected.study),
         participants=words.participants(collected),
         target=words.target(collected),
         tables=tables,
@@ -75,6 +80,11 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
 def _figures(collected: Collected) -> dict[str, str]:
     """SVG by name; only those that have something to show."""
     records, figures = collected.records, {}
+    outcome = outcome_of(collected.study)
+    if outcome is not None and (found := outcomes.primary(collected)):
+        texts = [f"{outcomes.value(one)}  [{outcomes.bounds(one.interval, one.unit)}]" for one in found]
+        rows = [_row(one, short(outcomes.named(one)), text) for one, text in zip(found, texts, strict=True)]
+        figures["outcome"] = interval_plot(rows, outcome.axis, collected.mark, "outcome")
     rates = [rate for rate in records.keyed("fool_rate") if rate.value is not None]
     if rates:
         rows = [_row(rate, short(rate.condition), words.rate_text(rate)) for rate in rates]
@@ -90,12 +100,13 @@ def _figures(collected: Collected) -> dict[str, str]:
 
 
 def _row(estimate: Estimate, label: str, text: str) -> Row:
-    """In percent, as the axes are."""
-    value = None if estimate.value is None else 100 * estimate.value
+    """In percent or in ms, as the axes are."""
+    scale = 1 if estimate.unit == "ms" else 100
+    value = None if estimate.value is None else scale * estimate.value
     interval = estimate.interval
     if interval is not None:
         interval = Interval(
-            100 * interval.low, 100 * interval.high, interval.confidence_level, interval.method
+            scale * interval.low, scale * interval.high, interval.confidence_level, interval.method
         )
     return Row(label, value, interval, text)
 

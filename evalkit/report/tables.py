@@ -16,13 +16,18 @@ from evalkit.report.numerals import (
     points,
     points_range,
 )
+from evalkit.report.outcomes import outcome_of, outcome_table
 from evalkit.results import Interval
 
 
 def all_tables(collected: Collected) -> dict[str, Table]:
     """Every table by its name."""
-    made = [main_table, differences_table, flow_table, sensitivity_table, exposure_table, images_table]
-    if collected.varied_settings:
+    made = [flow_table, exposure_table]
+    if outcome_of(collected.study) is not None:
+        made.append(outcome_table)
+    if "fool_rate" in collected.study.protocol.analyses:
+        made += [main_table, differences_table, sensitivity_table, images_table]
+    if collected.varied_settings and "fool_rate" in collected.study.protocol.analyses:
         made.append(ablation_table)
     if collected.scores.columns:
         made += [metrics_table, metrics_made_table]

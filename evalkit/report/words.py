@@ -4,6 +4,7 @@ import re
 
 from evalkit.report.collect import Collected
 from evalkit.report.numerals import count, level, percent, percent_range, points, points_range
+from evalkit.report.outcomes import OUTCOMES, named, outcome_of, primary, sentences
 from evalkit.results import Estimate
 from studies.design import Study
 from studies.plan import PlanSummary
@@ -50,6 +51,14 @@ def target(collected: Collected) -> str:
 
 def finding(collected: Collected) -> list[str]:
     """The result in two sentences, or plainly that there is none yet."""
+    if outcome_of(collected.study) is not None:
+        told = sentences(collected, participants(collected))
+        about = f"The numbers are about {target(collected)}."
+        return (
+            [re.sub(r"(\d) (%|to|ms)", "\\1\u00a0\\2", one) for one in told] + [about]
+            if told
+            else _nothing_yet(collected)
+        )
     rates = [rate for rate in collected.records.keyed("fool_rate") if rate.value is not None]
     if not rates:
         return _nothing_yet(collected)
@@ -63,8 +72,10 @@ def finding(collected: Collected) -> list[str]:
 
 def _nothing_yet(collected: Collected) -> list[str]:
     started, finished = collected.total("sessions_started"), collected.total("sessions_finished")
-    if finished and "fool_rate" not in collected.study.analysis.planned:
-        return ["The study does not plan the analysis fool_rate, so this report has no fool rate."]
+    main = collected.study.protocol.analyses[0]
+    if finished and main not in collected.study.analysis.planned:
+        words = main.replace("_", " ")
+        return [f"The study does not plan the analysis {main}, so this report has no {words}."]
     if collected.total("sessions_analysed"):
         return [
             f"{finished} sessions are finished, but none of their trials was answered: nothing can be estimated."
@@ -122,23 +133,30 @@ def _oriented(collected: Collected, first: str, second: str) -> tuple[str, str] 
 def protocol_steps(study: Study) -> list[str]:
     """What a participant saw in one trial, step by step, read off the protocol's own schedule."""
     sides: tuple[Side, ...] = ("left", "right") if study.protocol.images_per_trial == 2 else ("centre",)
-    exposure = getattr(study.protocol, "exposure_ms", 0)
+    adapts = study.protocol.adapts_exposure
+    exposure = getattr(study.protocol, "start_ms" if adapts else "exposure_ms", 0)
     slots = tuple(Slot("", "", "", 0, side, exposure) for side in sides)
+    before = getattr(study.protocol, "shown_before", "nothing") != "nothing"
+    context = Slot("", "", "", 0, "centre", 0) if before else None
     steps = []
-    for frame in study.protocol.schedule(Trial("scored", 1, 0, study.question, slots, 1)):
+    for frame in study.protocol.schedule(Trial("scored", 1, 0, study.question, slots, 1, context)):
         if frame.kind == "blank":
             steps.append(f"blank, {frame.ms} ms")
         elif frame.kind == "images":
-            steps.append(f"{_images(frame.slots, study)}, {frame.ms} ms")
+            later = " at first, then by the answers" if adapts else ""
+            steps.append(f"{_images(frame.slots, study)}, {frame.ms} ms{later}")
         elif frame.kind == "mask":
             steps.append(f"noise mask, {frame.ms} ms")
         else:
-            labels = " / ".join(button.label for button in frame.buttons)
-            steps.append(f"question “{frame.text}”, answers {labels}, unlimited time")
+            labels = " / ".join(str(button.label) for button in frame.buttons)
+            view = f"{_images(frame.slots, study)} with the " if frame.slots else ""
+            steps.append(f"{view}question “{frame.text}”, answers {labels}, unlimited time")
     return [step for step in steps if not step.endswith(" 0 ms")]
 
 
 def _images(slots: tuple[int, ...], study: Study) -> str:
+    if slots == (0,):
+        return "the picture before"
     if len(slots) > 1:
         return "both images side by side"
     return (
@@ -149,18 +167,15 @@ def _images(slots: tuple[int, ...], study: Study) -> str:
 def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
     """Practice, scoring, pairing, design and allocation in words; what the plan kept and what it gave up."""
     protocol, section = study.protocol, study.study
-    pairing = (
-        "Real and fake come from different inputs"
-        if section.pairing == "different"
-        else "Real and fake come from the same input"
-    )
+    pairing = together(study)
+    pairing = pairing[0].upper() + pairing[1:]
     design = (
         "one algorithm per session" if section.design == "between" else "all algorithms mixed in each session"
     )
     return [
         (
-            f"Each session has {protocol.practice} practice trials with feedback, then {protocol.scored} scored trials"
-            f" without; {_reserve(plan.reserve if plan else protocol.reserve)}."
+            f"Each session has {protocol.practice} practice trials {_feedback(protocol.gives_feedback)}, then"
+            f" {protocol.scored} scored trials without; {_reserve(plan.reserve if plan else protocol.reserve)}."
         ),
         (
             f"{pairing}; {design}; {section.participants_per_condition} finished sessions planned"
@@ -169,6 +184,24 @@ def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
         f"Outcome: {protocol.outcome}. An answer that was not given is missing and never scored.",
         *(_balance(study, plan) if plan else []),
     ]
+
+
+def together(study: Study) -> str:
+    """What stands in one trial, in words."""
+    return {
+        "real_and_fake": (
+            "real and fake come from different inputs"
+            if study.study.pairing == "different"
+            else "real and fake come from the same input"
+        ),
+        "one_image": "one image per trial, half of them real",
+        "two_algorithms": "two algorithms' images of one input",
+        "two_inputs": "two outputs of one algorithm, from different inputs",
+    }[study.protocol.layout]
+
+
+def _feedback(given: bool) -> str:
+    return "with feedback" if given else "that do not count"
 
 
 def _reserve(size: int) -> str:
@@ -180,10 +213,18 @@ def _reserve(size: int) -> str:
 def _balance(study: Study, plan: PlanSummary) -> list[str]:
     low, high = plan.views_per_image
     times = f"{low}" if low == high else f"{low} to {high}"
+    if study.protocol.layout == "one_image":
+        sentence = (
+            "Exactly half of a session's scored images are real, and no input is shown twice. If all planned sessions"
+            f" finish, each fake is scored {times} times. The k-th place of every algorithm has the same inputs in the same"
+            " order, real and fake alike."
+        )
+        return [sentence]
+    image = "fake" if study.protocol.layout == "real_and_fake" else "image"
     sentences = [
         (
             "Order of showing and side were drawn independently, even within each session. If all planned sessions"
-            f" finish, each fake is scored {times} times; times shown first and second differ by at most"
+            f" finish, each {image} is scored {times} times; times shown first and second differ by at most"
             f" {plan.order_imbalance} per image, left and right by at most {plan.side_imbalance}."
         )
     ]
@@ -221,6 +262,11 @@ def _value(value: object) -> str:
 def methods(collected: Collected) -> list[str]:
     """The methods paragraph with every value filled in, from the records' own words."""
     study, records = collected.study, collected.records
+    outcome = outcome_of(study)
+    if outcome is not None:
+        found = primary(collected)
+        text = [outcome.method, *(f"{named(one)}: {one.method}." for one in found), _exclusions(study)]
+        return text + _checks(collected)
     found = records.keyed("fool_rate")
     text = [
         (
@@ -239,20 +285,43 @@ def methods(collected: Collected) -> list[str]:
         " workers in the place of n. Rates of single images are shrunken by a beta-binomial fitted by moments"
         " (Kleinman 1973)."
     )
-    most = study.exclusions.max_void_trials
-    text.append(
-        "No session is excluded by rule."
-        if most is None
-        else f"A session with more than {most} void scored trials is excluded; no rule looks at what was answered."
+    text.append(_exclusions(study))
+    return text + _checks(collected)
+
+
+def _exclusions(study: Study) -> str:
+    rules = (
+        (study.exclusions.max_void_trials, "void scored trials"),
+        (study.exclusions.max_failed_checks, "failed attention checks"),
     )
-    return text
+    named = [f"more than {most} {what}" for most, what in rules if most is not None]
+    if not named:
+        return "No session is excluded by rule."
+    return f"A session with {' or '.join(named)} is excluded; no rule looks at the answers to scored trials."
+
+
+def _checks(collected: Collected) -> list[str]:
+    """How attentive participants were; nothing where the study has no checks."""
+    number = collected.study.checks_per_session
+    if not number:
+        return []
+    answered, failed = collected.total("checks"), collected.total("checks_failed")
+    passed = f"; {answered - failed} of {answered} were passed" if answered else ""
+    return [
+        (
+            f"Each session has {number} attention checks among its scored trials: an obvious fake, which looks like any"
+            f" other trial and counts in no rate{passed}."
+        )
+    ]
 
 
 def limits(collected: Collected) -> list[str]:
     """What these numbers cannot tell."""
     study, records = collected.study, collected.records
     noted = dict.fromkeys(
-        note for key in ("fool_rate", "fool_rate_difference") for note in _notes(records.keyed(key))
+        note
+        for key in ("fool_rate", "fool_rate_difference", *OUTCOMES)
+        for note in _notes(records.keyed(key))
     )
     analysed = collected.total("sessions_analysed")
     text = [banner(collected)] if collected.mark else []
@@ -261,6 +330,8 @@ def limits(collected: Collected) -> list[str]:
         " answered; no interval covers other kinds of people, screens or instructions."
     )
     text += noted
+    if study.protocol.layout != "real_and_fake":
+        return text
     text.append(
         "Rates of different studies are not comparable: the same colorization network was labeled real in 32 % of trials"
         " in one study and 27.8 % in another by overlapping authors (Zhang et al. 2016; Isola et al. 2017)."

@@ -1,17 +1,32 @@
 """Two-alternative forced choice: one real and one fake image, "which was fake?" (or "which was real?")."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass as validated
 
-from studies.protocols.base import Button, Frame, Protocol
-from studies.records import REAL, Choice, SessionPlan, Side, Slot, Stimulus, Trial
+from studies.protocols.base import (
+    ANSWER_BY_SIDE,
+    Frame,
+    ImageIndex,
+    Instructions,
+    Layout,
+    Presentation,
+    Protocol,
+    Step,
+    chosen_slot,
+    duration,
+    phase_of,
+    side_buttons,
+    sides_of,
+    slot_of,
+)
+from studies.records import REAL, Asked, Choice, Question, Trial
+from studies.texts import Told, told
 
 if TYPE_CHECKING:
     from studies.design import Study
-    from studies.plan import Pairing, Place
+    from studies.plan import Pairing
 
 
 @validated(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
@@ -22,7 +37,7 @@ class TwoAFC(Protocol):
     (2016) and Isola et al. (2017).
     """
 
-    presentation: Literal["sequential", "simultaneous"] = "sequential"
+    presentation: Presentation = "sequential"
     """One image after the other, or both at once."""
     exposure_ms: int = Field(default=1000, ge=17, le=60_000)
     """How long each image is shown. Source: Zhang 2016, section 3.1; Isola 2017, section 3.2."""
@@ -48,6 +63,8 @@ class TwoAFC(Protocol):
     name: ClassVar[str] = "two_afc"
     outcome: ClassVar[str] = "1 = the image asked for was chosen (correct), 0 = the other one (fooled)"
     images_per_trial: ClassVar[int] = 2
+    layout: ClassVar[Layout] = "real_and_fake"
+    analyses: ClassVar[tuple[str, ...]] = ("fool_rate", "pairwise_differences")
 
     @model_validator(mode="after")
     def _mask_fits_into_the_gap(self) -> Self:
@@ -55,33 +72,14 @@ class TwoAFC(Protocol):
             raise ValueError(f"mask_ms = {self.mask_ms} does not fit into gap_ms = {self.gap_ms}")
         return self
 
-    def plan(self, study: "Study", images: Sequence[Stimulus], place: "Place") -> SessionPlan:
-        """One trial per pairing of the place: its fake from the place's condition and run, its real partner."""
-        index = {(image.condition, image.run, image.source_id): image for image in images}
-        trials = [
-            self._trial(study, index, pairing, number)
-            for number, pairing in enumerate(place.pairings)
-            if pairing.phase != "reserve"
-        ]
-        reserve = [
-            self._trial(study, index, pairing, 0) for pairing in place.pairings if pairing.phase == "reserve"
-        ]
-        return SessionPlan(tuple(trials), tuple(reserve))
-
-    def _trial(
-        self, study: "Study", index: dict[tuple[str, int, str], Stimulus], pairing: "Pairing", number: int
-    ) -> Trial:
-        fake_side: Side = "left" if pairing.fake_left else "right"
-        real_side: Side = "right" if pairing.fake_left else "left"
-        fake = self._slot(index[pairing.condition, pairing.run, pairing.source_id], fake_side)
-        real = self._slot(index[REAL, 0, pairing.partner_id], real_side)
+    def trial(self, study: "Study", index: ImageIndex, pairing: "Pairing", number: int) -> Trial:
+        """A fake from the place's condition and run, and its real partner."""
+        fake_side, real_side = sides_of(pairing)
+        fake = slot_of(index[pairing.condition, pairing.run, pairing.source_id], fake_side, self.exposure_ms)
+        real = slot_of(index[REAL, 0, pairing.partner_id], real_side, self.exposure_ms)
         slots = (fake, real) if pairing.fake_first else (real, fake)
         asked = fake if study.question == "fake" else real
-        phase = "scored" if pairing.phase == "reserve" else pairing.phase
-        return Trial(phase, number, 0, study.question, slots, slots.index(asked) + 1)
-
-    def _slot(self, image: Stimulus, side: Side) -> Slot:
-        return Slot(image.id, image.source_id, image.condition, image.run, side, self.exposure_ms)
+        return Trial(phase_of(pairing), number, 0, study.question, slots, slots.index(asked) + 1)
 
     def schedule(self, trial: Trial) -> tuple[Frame, ...]:
         """Blank, first image, gap, second image, blank, question (sequential); blank, both, blank, question."""
@@ -96,20 +94,43 @@ class TwoAFC(Protocol):
                 Frame("images", self.exposure_ms, (2,)),
                 *self._mask((2,)),
             ]
-        return (blank, *shown, Frame("blank", self.question_delay_ms), self._question(trial))
+        question = Frame("question", text=_asked(trial.question), buttons=side_buttons(trial))
+        return (blank, *shown, Frame("blank", self.question_delay_ms), question)
 
     def _mask(self, slots: tuple[int, ...]) -> list[Frame]:
         return [Frame("mask", self.mask_ms, slots)] if self.mask == "noise" else []
 
-    @staticmethod
-    def _question(trial: Trial) -> Frame:
-        first, second = trial.slots
-        buttons = [
-            Button("first", "Left" if first.side == "left" else "Right", first.side),
-            Button("second", "Left" if second.side == "left" else "Right", second.side),
-        ]
-        buttons.sort(key=lambda button: button.side)
-        return Frame("question", text=f"Which image was {trial.question}?", buttons=tuple(buttons))
+    def instructions(self, question: Question) -> Instructions:
+        """Two images, one of them fake; the wording of the first version of this study page."""
+        shown_for = duration(self.exposure_ms)
+        if self.presentation == "simultaneous":
+            lead = told(
+                "You will see two images side by side for {duration}. One is real. The other is fake: a computer "
+                "program made it. Then we ask:",
+                duration=shown_for,
+            )
+            steps = [
+                Step(
+                    "both",
+                    told("Two images appear together, left and right, for {duration}.", duration=shown_for),
+                )
+            ]
+        else:
+            lead = told(
+                "You will see two images, one after the other, each for {duration}. One is real. The other is fake: a "
+                "computer program made it. Then we ask:",
+                duration=shown_for,
+            )
+            steps = [
+                Step(
+                    "first",
+                    told(
+                        "One image appears for {duration}, on the left or on the right.", duration=shown_for
+                    ),
+                ),
+                Step("second", told("Then the other image appears on the other side, just as long.")),
+            ]
+        return Instructions(lead, _asked(question), (*steps, ANSWER_BY_SIDE), _DEBRIEFING)
 
     def grade(self, trial: Trial, choice: Choice) -> float:
         """1 if the chosen slot is the target, else 0.
@@ -117,6 +138,18 @@ class TwoAFC(Protocol):
         Raises:
             ValueError: `choice` is neither `first` nor `second`.
         """
-        if choice not in ("first", "second"):
-            raise ValueError(f"two_afc has no choice {choice!r}")
-        return float(trial.target == (1 if choice == "first" else 2))
+        return float(trial.target == chosen_slot(self, choice))
+
+
+def _asked(question: Asked) -> Told:
+    return told("Which image was fake?") if question == "fake" else told("Which image was real?")
+
+
+_DEBRIEFING = told(
+    "Computer programs can now draw images that look like photographs. In each pair you saw one real image, and one that "
+    "such a program had made. We want to know how often the made images are taken for real, because no formula can tell "
+    "how convincing an image is to people. Only people can.\n\n"
+    "The pairs differ in difficulty, and for some of them nobody can do better than guess. So please do not worry if you "
+    "were often unsure: that is exactly what we wanted to learn. Your answers are looked at only together with those of "
+    "everybody else."
+)

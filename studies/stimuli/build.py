@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from PIL import Image
 from studies.design import Study
 from studies.errors import UserError
 from studies.imagesets import NamedImage, pixel_digest
-from studies.records import REAL, Stimulus
+from studies.records import CHECK, NOT_GENERATED, REAL, Stimulus
 from studies.stimuli.bundle import (
     FOLDER,
     MANIFEST,
@@ -28,8 +29,10 @@ from studies.stimuli.bundle import (
 from studies.stimuli.collect import Geometry, Source, collect, decide_geometry
 from studies.stimuli.decode import decode
 from studies.stimuli.duplicates import Thumbnail, near_duplicates, thumbnail
+from studies.stimuli.obvious import check_source, obvious_fake
 from studies.stimuli.png import COMPRESS_LEVEL, encode_png, pad_png, padded_length
 from studies.stimuli.publish import published, write_durably
+from studies.stimuli.uniform import FileProperties, file_properties, refuse_differences
 
 Progress = Callable[[int, int], None]
 """Called with images done and images in all."""
@@ -81,7 +84,8 @@ def build_bundle(
             `folder/stimuli/` is then still there.
     """
     sources, warnings = collect(study, folder)
-    geometry = decide_geometry(study, sources)
+    sources = (*sources, *check_source(study, folder, sources[0]))
+    geometry = decide_geometry(study, [source for source in sources if not source.made])
     with published(folder / FOLDER, MANIFEST) as building:
         drafts = list(_drafts(study, folder, sources, geometry, building, progress))
         _refuse_copies(drafts)
@@ -98,15 +102,22 @@ def build_bundle(
                 file_length_bytes=length,
                 recipe=_recipe(sources, drafts, geometry, length),
                 warnings=(*warnings, *_more_warnings(drafts, repeats, geometry)),
-                near_duplicates=tuple(repeat for repeat in repeats if repeat.condition != REAL),
+                near_duplicates=tuple(repeat for repeat in repeats if repeat.condition not in NOT_GENERATED),
                 makings=tuple(_making(source) for source in sources if source.images.manifest),
                 originals={draft.id: draft.original for draft in drafts},
                 sources=bundle_settings(study),
                 digest="",
             )
         )
+        refuse_differences(_properties(bundle, building), folder / FOLDER)
         write_durably(building / MANIFEST, manifest_text(bundle).encode())
     return bundle
+
+
+def _properties(bundle: Bundle, building: Path) -> Iterator[tuple[str, FileProperties]]:
+    """What the files that were written tell besides their pictures."""
+    for stimulus in bundle.stimuli:
+        yield stimulus.file, file_properties(stimulus.file, (building / stimulus.file).read_bytes())
 
 
 def _making(source: Source) -> Making:
@@ -133,6 +144,8 @@ def _drafts(
         decoded = decode(image.path)
         pixels = _fit(decoded.image, geometry)
         name = stimulus_id(study.study.seed, source.condition, source.run, image.source_id)
+        if source.made:
+            pixels = obvious_fake(pixels, random.Random(name))
         draft = _Draft(
             name,
             source,
@@ -171,7 +184,7 @@ def _refuse_copies(drafts: Sequence[_Draft]) -> None:
     reals = {draft.digest: draft for draft in drafts if draft.source.condition == REAL}
     for draft in drafts:
         real = reals.get(draft.digest)
-        if real is not None and draft.source.condition != REAL:
+        if real is not None and draft.source.condition not in NOT_GENERATED:
             raise UserError(
                 f"{draft.original.path} ({draft.source.condition}) has the very pixels of the real image "
                 f"{real.original.path}. Check that [conditions.{draft.source.condition}] names generated images."
@@ -188,6 +201,8 @@ def _by_set(drafts: Sequence[_Draft]) -> Mapping[tuple[str, int], list[_Draft]]:
 def _repeats(drafts: Sequence[_Draft]) -> list[NearDuplicates]:
     repeats = []
     for (condition, run), members in _by_set(drafts).items():
+        if condition == CHECK:
+            continue  # nobody claims that obvious fakes differ
         found = near_duplicates([draft.thumbnail for draft in members])
         pairs = sorted({(min(pair), max(pair)) for pair in found.items()})[:EXAMPLES]
         examples = tuple(
@@ -199,7 +214,7 @@ def _repeats(drafts: Sequence[_Draft]) -> list[NearDuplicates]:
 
 def _refuse_collapse(repeats: Sequence[NearDuplicates], allowed: float) -> None:
     for repeat in repeats:
-        if repeat.condition != REAL and repeat.share > allowed:
+        if repeat.condition not in NOT_GENERATED and repeat.share > allowed:
             one, other = repeat.examples[0]
             raise UserError(
                 f"[conditions.{repeat.condition}] run {repeat.run}: {repeat.share:.0%} of the images are near-duplicates "

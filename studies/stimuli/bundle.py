@@ -11,6 +11,7 @@ from typing import Any
 from studies.design import Study, load_study
 from studies.errors import UserError
 from studies.records import Stimulus
+from studies.stimuli.uniform import file_properties, refuse_differences
 
 FOLDER = "stimuli"
 MANIFEST = "manifest.json"
@@ -56,7 +57,8 @@ class Bundle:
 
     study: str
     stimuli: tuple[Stimulus, ...]
-    """The reference first, then the conditions in the study's order, run by run, inputs in natural order."""
+    """The reference first, then the conditions in the study's order, run by run, then the images of attention checks;
+    inputs in natural order."""
     width_px: int
     height_px: int
     file_length_bytes: int
@@ -81,9 +83,11 @@ def bundle_settings(study: Study) -> dict[str, Any]:
     return {
         "seed": study.study.seed,
         "reference": study.reference.images,
+        "inputs": study.reference.inputs,
         "conditions": {name: list(condition.images) for name, condition in study.conditions.items()},
         "size_px": study.stimuli.size_px,
         "crop": study.stimuli.crop,
+        "checks": (study.checks.images or "made from the real images") if study.checks_per_session else None,
     }
 
 
@@ -102,7 +106,7 @@ def load_bundle(folder: Path, *, verify: bool = True, study: Study | None = None
 
     Args:
         folder: The study folder; the bundle lies in its `stimuli/`.
-        verify: Also compare every file with its digest (reads them all).
+        verify: Also compare every file with its digest, and with the others in all but the picture (reads them all).
         study: Whose bundle it should be; by default that of the folder's study.toml, if there is one.
 
     Raises:
@@ -157,7 +161,12 @@ def _read(path: Path, folder: Path) -> Bundle:
 
 
 def _refuse_other_settings(bundle: Bundle, study: Study, folder: Path) -> None:
-    names = {"seed": "[study] seed", "reference": "[reference] images", "conditions": "[conditions]"}
+    names = {
+        "seed": "[study] seed",
+        "reference": "[reference] images",
+        "conditions": "[conditions]",
+        "checks": "[checks] images",
+    }
     for key, wanted in bundle_settings(study).items():
         built = bundle.sources.get(key)
         if built != wanted:
@@ -170,12 +179,16 @@ def _refuse_other_settings(bundle: Bundle, study: Study, folder: Path) -> None:
 def _verify_files(bundle: Bundle, folder: Path) -> None:
     inside = folder / FOLDER
     again = f"Run `evalkit study build {folder}` again."
+    found = []
     for stimulus in bundle.stimuli:
         path = inside / stimulus.file
         if not path.is_file():
             raise UserError(f"{path}: missing from the bundle. {again}")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != stimulus.file_digest:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != stimulus.file_digest:
             raise UserError(f"{path}: changed after the bundle was built. {again}")
+        found.append((stimulus.file, file_properties(stimulus.file, data)))
+    refuse_differences(found, inside)
     strangers = (
         {path.name for path in inside.iterdir()} - {stimulus.file for stimulus in bundle.stimuli} - {MANIFEST}
     )

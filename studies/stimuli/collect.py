@@ -9,7 +9,7 @@ from pathlib import Path
 from studies.design import Study
 from studies.errors import UserError
 from studies.imagesets import ImageSet, natural_key, open_image_set
-from studies.records import REAL
+from studies.records import INPUT, REAL
 from studies.stimuli.decode import upright_size
 
 Size = tuple[int, int]
@@ -25,6 +25,8 @@ class Source:
     key: str
     """Where study.toml names it, e.g. `[conditions.cgan] images[1]`."""
     images: ImageSet
+    made: bool = False
+    """Whether the stimuli are made from these images at build time (obvious fakes), rather than being them."""
 
     @property
     def name(self) -> str:
@@ -53,7 +55,8 @@ def collect(study: Study, folder: Path) -> tuple[tuple[Source, ...], tuple[str, 
     """Open all sets of a study and match them by input.
 
     Returns:
-        The reference, reduced to the inputs of the conditions, then the conditions run by run; and warnings.
+        The reference, reduced to the inputs of the conditions, then the conditions run by run, then the pictures of the
+        inputs if the study shows them; and warnings.
 
     Raises:
         UserError: A set cannot be opened, the conditions are not of the same inputs, or the reference lacks some.
@@ -73,7 +76,21 @@ def collect(study: Study, folder: Path) -> tuple[tuple[Source, ...], tuple[str, 
         warnings.append(
             f"{reference.name}: {extra} more images than inputs in the conditions; they are left out"
         )
-    return (used, *fakes), tuple(warnings)
+    return (used, *fakes, *_inputs(study, folder, fakes[0])), tuple(warnings)
+
+
+def _inputs(study: Study, folder: Path, fake: Source) -> tuple[Source, ...]:
+    """The pictures of the inputs, reduced as the reference is; none where the study names none."""
+    if study.reference.inputs is None:
+        return ()
+    found = Source(INPUT, 0, "[reference] inputs", open_image_set(study.reference.inputs, folder))
+    missing = _difference(fake, found)
+    if missing:
+        raise UserError(
+            f"{found.name} lacks the picture of {_listed(missing)} of the {len(fake.images.images)} inputs of "
+            f"{fake.name}. Names must agree on both sides."
+        )
+    return (_reduced(found, set(fake.images.source_ids))[0],)
 
 
 def decide_geometry(study: Study, sources: Sequence[Source]) -> Geometry:

@@ -68,11 +68,23 @@ def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Makes a small study with quick times and these settings of its protocol, and serves it."""
     with ExitStack() as stack:
 
-        def make(*, inputs: int = 24, size_px: int = 32, data: DataKind = "live", **protocol: Any) -> Site:
+        def make(
+            *,
+            inputs: int = 24,
+            size_px: int = 32,
+            data: DataKind = "live",
+            page: dict[str, Any] | None = None,
+            **protocol: Any,
+        ) -> Site:
             ethics = {"retention": "Ten years.", "pay": "Nothing."}
             settings = {**QUICK, "practice": 1, "scored": 4, **protocol}
             folder = make_study(
-                tmp_path / "study", inputs=inputs, size_px=size_px, protocol=settings, ethics=ethics
+                tmp_path / "study",
+                inputs=inputs,
+                size_px=size_px,
+                protocol=settings,
+                ethics=ethics,
+                page=page or {},
             )
             return stack.enter_context(serve(folder, data))
 

@@ -92,6 +92,10 @@ class Participant:
             hidden,
         )
 
+    def lose_focus(self) -> None:
+        """Another window comes to the front; headless browsers never do that themselves."""
+        self.page.evaluate("window.dispatchEvent(new Event('blur'))")
+
     def sees(self, text: str) -> bool:
         """Whether this is on the screen."""
         shown: bool = self.page.get_by_text(re.compile(re.escape(text))).first.is_visible()

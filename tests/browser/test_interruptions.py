@@ -8,6 +8,7 @@ from playwright.sync_api import APIResponse, Route
 
 from tests.browser.conftest import Site
 from tests.browser.participant import Participant
+from webapp import export
 
 pytestmark = pytest.mark.browser
 
@@ -80,6 +81,79 @@ def test_a_window_resized_during_a_display_makes_the_trial_void_and_at_the_quest
     assert [row.void_reason for row in site.responses()] == ["resized", ""]
 
 
+@pytest.mark.parametrize(
+    ("event", "reason", "words"),
+    [
+        ("window.dispatchEvent(new Event('blur'))", "blurred", "Another window came to the front"),
+        ("document.dispatchEvent(new Event('fullscreenchange'))", "fullscreen", "The page left full screen"),
+        (
+            "() => { const end = performance.now() + 250; while (performance.now() < end); }",
+            "frame_gap",
+            "Your device paused for a moment",
+        ),
+    ],
+)
+def test_what_disturbs_a_display_makes_it_void_and_is_told_kindly(
+    serve_study: Callable[..., Site],
+    come_to: Callable[..., Participant],
+    event: str,
+    reason: str,
+    words: str,
+) -> None:
+    site = serve_study(**LONG)
+    person = come_to(site)
+    person.begin()
+    person.reach("images")
+
+    person.page.evaluate(event)
+    person.reach("notice")
+    assert person.sees(words)
+    assert person.take_part() == 4
+    rows = site.responses()
+    assert [(row.trial_index, row.attempt, row.void_reason) for row in (rows[0], rows[-1])] == [
+        (0, 0, reason),
+        (0, 1, ""),
+    ]
+    assert rows[0].blur_count == (1 if reason == "blurred" else 0)
+
+
+def test_a_window_in_front_before_the_first_image_or_at_the_question_spoils_nothing(
+    serve_study: Callable[..., Site], come_to: Callable[..., Participant]
+) -> None:
+    site = serve_study(**LONG, first_blank_ms=800)
+    person = come_to(site)
+    person.begin()
+    person.reach("blank")
+    person.lose_focus()
+    person.reach("question")
+    person.lose_focus()
+    person.answer()
+
+    [row] = site.responses()
+    assert (row.void_reason, row.blur_count) == ("", 1)
+
+
+def test_a_device_that_keeps_disturbing_is_named_once_and_the_session_is_flagged_and_goes_on(
+    serve_study: Callable[..., Site], come_to: Callable[..., Participant]
+) -> None:
+    site = serve_study(**LONG, reserve=5)
+    limit = site.hosted.study.exclusions.max_void_trials
+    assert limit == 5
+    person = come_to(site)
+    person.begin()
+    told = []
+    for _ in range(limit + 1):
+        person.reach("images")
+        person.lose_focus()
+        person.reach("notice")
+        told.append(person.page.locator("[data-field=disturbed]").is_visible())
+        person.go_on()
+    assert told == [False] * (limit - 1) + [True, False]
+    person.take_part()
+    [session] = export.sessions(site.hosted)
+    assert (session.state, session.flags) == ("finished", "disturbed")
+
+
 def test_a_reload_during_a_display_spends_the_pair(
     serve_study: Callable[..., Site], come_to: Callable[..., Participant]
 ) -> None:
@@ -90,7 +164,7 @@ def test_a_reload_during_a_display_spends_the_pair(
 
     person.page.reload()
     person.reach("ready")
-    assert person.sees("You are at trial 2 of 4")
+    assert person.sees("Trial 2 of 4")
     person.go_on()
     person.answer()
 
@@ -110,7 +184,7 @@ def test_a_reload_at_the_question_asks_it_again_without_images(
 
     person.page.reload()
     person.reach("ready")
-    assert person.sees("You have already seen these images")
+    assert person.sees("You have already seen the images of this one")
     person.go_on()
     person.reach("question")
     assert person.page.locator("canvas.stimulus").count() == 0
@@ -203,7 +277,7 @@ def test_an_answer_that_was_not_sent_survives_a_reload(
 
     [row] = site.responses()
     assert (row.side_1 if row.choice == "first" else row.side_2) == "right"
-    assert person.sees("You are at trial 2 of 4")
+    assert person.sees("Trial 2 of 4")
 
 
 def test_images_that_cannot_be_shown_spend_their_pair_and_the_session_goes_on(

@@ -1,6 +1,7 @@
 """A session from the link to the completion code."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.browser
 def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     serve_study: Callable[..., Site], come_to: Callable[..., Participant]
 ) -> None:
-    site = serve_study(inputs=60, practice=10, scored=40)
+    site = serve_study(inputs=60, practice=10, scored=40, reserve=8)
     person = come_to(site)
     told: list[dict[str, Any]] = []
 
@@ -28,7 +29,7 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     person.page.route("**/api/**", listen)
     person.begin()
 
-    assert person.take_part(side="right") == 50
+    answers = person.take_part(side="right")
 
     person.page.fill("#comment", "Some were hard.")
     person.page.click("text=Finish")
@@ -37,7 +38,12 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     person.page.goto(f"{site.url}/?worker_id=worker-1")
     assert person.page.inner_text("#code") == code
     rows = site.responses()
-    assert [row.phase for row in rows] == ["practice"] * 10 + ["scored"] * 40
+    # A busy machine may stall the screen; a scored trial that this spoils is replaced, a practice trial is not.
+    stalled = [row for row in rows if row.void_reason == "frame_gap"]
+    rows = [row for row in rows if row not in stalled]
+    practice = 10 - sum(row.phase == "practice" for row in stalled)
+    assert [row.phase for row in rows] == ["practice"] * practice + ["scored"] * 40
+    assert answers == len(rows)
     assert all(
         row.choice in ("first", "second") and row.outcome in (0, 1) and not row.void_reason for row in rows
     )
@@ -45,7 +51,7 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     assert all(row.input == "key" and row.rt_ms is not None and row.rt_ms > 0 for row in rows)
     assert all(row.exposure_ms_1 and row.exposure_ms_2 and row.pixel_scale == 1 for row in rows)
     assert person.problems == []
-    assert_nothing_was_told(told, practice=10)
+    assert_nothing_was_told(told, practice=practice)
 
 
 def assert_nothing_was_told(told: list[dict[str, Any]], *, practice: int) -> None:
@@ -53,7 +59,7 @@ def assert_nothing_was_told(told: list[dict[str, Any]], *, practice: int) -> Non
     feedback = 0
     for reply in told:
         feedback += reply.pop("feedback", None) is not None
-        text = json.dumps(reply).replace("Which image was fake?", "")
+        text = json.dumps(reply).replace("Which image was fake?", "").replace('"asked": "fake"', "")
         assert not any(word in text for word in ("alpha", "beta", "fake", "real", "correct"))
     assert feedback == practice
 
@@ -154,13 +160,13 @@ def test_a_second_session_is_refused_kindly(
 def test_a_small_window_is_told_kindly_and_waited_for(
     serve_study: Callable[..., Site], come_to: Callable[..., Participant]
 ) -> None:
-    person = come_to(serve_study(size_px=256), viewport={"width": 390, "height": 700})
+    screen = {"width": 1600, "height": 1000}  # large enough: the window may still be made larger
+    person = come_to(serve_study(size_px=256), viewport={"width": 390, "height": 700}, screen=screen)
     person.consent()
 
     assert person.stage == "window"
     text = person.page.inner_text("[data-view=window]")
-    assert "at least 608 × " in text
-    assert "now 390 × 700" in text
+    assert re.search(r"At least\s+608 × \d+ pixels\s+Now\s+390 × 700 pixels", text)
     assert person.page.locator("[data-view=window] [data-go]").is_disabled()
     person.page.set_viewport_size({"width": 700, "height": 600})
     person.go_on()

@@ -24,13 +24,14 @@ def test_a_preset_makes_a_valid_study(preset):
         {
             **preset.tables,
             "study": {**preset.tables["study"], "id": "s", "preset": preset.name},
-            "reference": {"images": "real"},
-            "conditions": {"cgan": {"images": ["cgan"]}},
+            "reference": {"images": "real", "inputs": "inputs"},
+            "conditions": {"cgan": {"images": ["cgan"]}, "l1": {"images": ["l1"]}},
         },
         preset.name,
     )
-    assert study.protocol.exposure_ms == 1000
-    assert study.protocol.mask == "none"
+    if study.protocol.name == "two_afc":
+        assert study.protocol.exposure_ms == 1000
+        assert study.protocol.mask == "none"
     assert study.study.practice_images == "rotating"
 
 
@@ -49,10 +50,12 @@ def test_a_published_preset_settles_what_its_source_did(name, settled):
     assert (*(study[key] for key in keys), protocol["practice"], protocol["scored"]) == settled
 
 
-def test_zhang_says_that_its_vigilance_trials_are_left_out():
-    assert any(
-        "vigilance" in text and text.startswith("LEFT OUT") for text in load_preset("zhang2016").departures
-    )
+def test_zhang_has_its_vigilance_trials_and_says_how_they_differ():
+    preset = load_preset("zhang2016")
+    assert preset.tables["checks"] == {"share": 0.1}
+    assert "exclusions" not in preset.tables  # the paper leaves nobody out
+    assert not any(text.startswith("LEFT OUT") for text in preset.departures)
+    assert any("Random baseline" in text and "[checks] images" in text for text in preset.departures)
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest_name():

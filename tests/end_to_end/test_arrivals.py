@@ -95,6 +95,21 @@ def test_twenty_threads_that_claim_at_once_get_twenty_places_in_balance(hosted: 
     assert places == {(name, index) for name in ("alpha", "beta") for index in range(10)}
 
 
+def test_two_hundred_claims_at_once_fill_a_hundred_places_of_four_algorithms_exactly(
+    tmp_path: Path, database_url: str
+) -> None:
+    more = {name: {"images": [f"images/{of}"]} for name, of in (("gamma", "alpha"), ("delta", "beta"))}
+    folder = make_study(tmp_path / "huge", study={"participants_per_condition": 25}, conditions=more)
+    hosted = host(ServerConfig(folder, "live", load_secret_key(folder), database_url))
+    prepare(hosted)
+    got = all_at_once([lambda number=number: claim(hosted, f"w{number}") for number in range(200)])
+    assert got.count("full") == 100
+    assert len(set(got)) == 101
+    assert per_condition(hosted) == dict.fromkeys(("alpha", "beta", "gamma", "delta"), 25)
+    assert len({(row.condition, row.place_index) for row in export.sessions(hosted)}) == 100
+    hosted.database.close()
+
+
 def test_the_last_places_are_not_given_out_twice(hosted: HostedStudy) -> None:
     for number in range(PLACES - 3):
         claim(hosted, f"early-{number}")

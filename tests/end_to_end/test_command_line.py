@@ -394,11 +394,11 @@ def test_a_database_of_another_kind_is_refused(
 @pytest.mark.parametrize(
     ("rate", "message"),
     [
-        ("alpha=1.5", "--rate alpha=1.5: a fool rate lies between 0 and 1, for example alpha=0.25."),
-        ("alpha=-0.1", "--rate alpha=-0.1: a fool rate lies between 0 and 1"),
-        ("alpha=often", "--rate alpha=often: a fool rate lies between 0 and 1"),
-        ("alpha=nan", "--rate alpha=nan: a fool rate lies between 0 and 1"),
-        ("alpha", "--rate alpha: a fool rate lies between 0 and 1"),
+        ("alpha=1.5", "--rate alpha=1.5: a rate lies between 0 and 1, for example alpha=0.25."),
+        ("alpha=-0.1", "--rate alpha=-0.1: a rate lies between 0 and 1"),
+        ("alpha=often", "--rate alpha=often: a rate lies between 0 and 1"),
+        ("alpha=nan", "--rate alpha=nan: a rate lies between 0 and 1"),
+        ("alpha", "--rate alpha: a rate lies between 0 and 1"),
         ("alpa=0.3", "--rate alpa=0.3: the study has no algorithm 'alpa'. Did you mean 'alpha'?"),
     ],
 )

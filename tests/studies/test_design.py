@@ -110,7 +110,9 @@ def test_placeholders_are_found_until_somebody_fills_them_in():
 @pytest.mark.parametrize("name", preset_names())
 def test_a_written_study_toml_reads_back_as_the_same_study(name):
     preset = load_preset(name)
-    tree = copy.deepcopy(TABLES)
+    tree = changed(
+        conditions={"cgan": {"images": ["cgan"]}, "l1": {"images": ["l1"]}}, reference={"inputs": "inputs"}
+    )
     for table, values in preset.tables.items():
         tree.setdefault(table, {}).update(values)
     study = parse_study(tree, "S")

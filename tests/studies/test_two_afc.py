@@ -53,7 +53,7 @@ def test_the_answer_is_graded_by_the_question(question, choice, outcome):
 
 def test_the_buttons_stand_where_the_images_stood():
     buttons = TwoAFC().schedule(trial())[-1].buttons
-    assert [(button.label, button.side, button.value) for button in buttons] == [
+    assert [(str(button.label), button.side, button.value) for button in buttons] == [
         ("Left", "left", "second"),
         ("Right", "right", "first"),
     ]

@@ -12,6 +12,7 @@ from studies.design import load_study
 from studies.records import DataKind
 from studies.stimuli import build_bundle
 from tests.made_up_study import make_study
+from tests.webapp.fake_prolific import TOKEN, FakeProlific, running_prolific
 from tests.webapp.people import Clock
 from webapp.config import ServerConfig, load_secret_key
 from webapp.hosting import HostedStudy, host, prepare
@@ -67,3 +68,12 @@ def hosting(folder: Path, database_url: str, clock: Clock) -> Iterator[Hosting]:
 def hosted(hosting: Hosting) -> HostedStudy:
     """The study with live data."""
     return hosting()
+
+
+@pytest.fixture
+def prolific(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeProlific]:
+    """A stand-in for Prolific, to which the environment leads."""
+    with running_prolific() as fake:
+        monkeypatch.setenv("EVALKIT_PROLIFIC_API", fake.api)
+        monkeypatch.setenv("EVALKIT_PROLIFIC_TOKEN", TOKEN)
+        yield fake

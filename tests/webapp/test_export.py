@@ -16,7 +16,18 @@ from webapp.hosting import HostedStudy
 
 DISPLAY = {
     "slots": {
-        "1": {"exposure_ms": 1001.5, "max_frame_gap_ms": 17.1},
+        "1": {
+            "exposure_ms": 1001.5,
+            "max_frame_gap_ms": 17.1,
+            "bytes": 61_440,
+            "fetch_ms": 31.5,
+            "decode_ms": 4.25,
+            "onset_ms": 5000.0,
+            "onset_next_ms": 5016.7,
+            "offset_ms": 6001.5,
+            "frames": 60,
+            "frames_expected": 60,
+        },
         "2": {"exposure_ms": 998.25, "max_frame_gap_ms": 16.9},
     },
     "refresh_hz": 59.9,
@@ -25,6 +36,11 @@ DISPLAY = {
     "pixel_scale": 4,
     "screen_px": "2560x1440",
     "window_px": "1400x900",
+    "question_ms": 8000.0,
+    "hidden_ms": 0.0,
+    "blur_count": 2,
+    "fullscreen": True,
+    "client_version": "0123456789ab",
 }
 
 
@@ -41,7 +57,8 @@ def test_every_column_of_a_response_says_what_happened(hosted: HostedStudy, cloc
     clock.advance(0.5)
     person.begun()
     clock.advance(0.1)
-    person.send(number, "second", rt_ms=812.5, input="mouse", display=DISPLAY)
+    times = {"event_ms": 8812.5, "received_ms": 3000.0, "client_clock": "2027-01-15T08:00:31.5Z"}
+    person.send(number, "second", rt_ms=812.5, input="mouse", display=DISPLAY, **times)
     first, second = trial.slots
     fake = first if first.condition != "real" else second
     expected = Response(
@@ -88,6 +105,25 @@ def test_every_column_of_a_response_says_what_happened(hosted: HostedStudy, cloc
         pixel_scale=4,
         screen_px="2560x1440",
         window_px="1400x900",
+        bytes_1=61_440,
+        fetch_ms_1=31.5,
+        decode_ms_1=4.25,
+        onset_ms_1=5000.0,
+        onset_next_ms_1=5016.7,
+        offset_ms_1=6001.5,
+        frames_1=60,
+        frames_expected_1=60,
+        question_ms=8000.0,
+        event_ms=8812.5,
+        client_ms=5812.5,
+        client_clock="2027-01-15T08:00:31.5Z",
+        hidden_ms=0.0,
+        blur_count=2,
+        fullscreen=1,
+        begun_at=iso(issued + MINUTE // 2),
+        ended_at=iso(issued + round(0.6 * MINUTE)),
+        ua_family="",
+        client_version="0123456789ab",
     )
     row = exported(hosted)[3]
     for name in columns(Response):
@@ -209,6 +245,7 @@ def test_the_files_read_back_as_they_were_written(hosted: HostedStudy, clock: Cl
     assert read_csv(path.with_name("sessions.csv"), Session) == exporting.sessions(hosted)
     assert read_csv(path.with_name("arrivals.csv"), Arrival) == exporting.arrivals(hosted)
     assert sorted(file.name for file in path.parent.iterdir()) == [
+        "admin_acts.csv",
         "arrivals.csv",
         "responses.csv",
         "sessions.csv",

@@ -453,7 +453,7 @@ def assert_tells_nothing(reply: dict[str, Any], forbidden: set[str]) -> None:
     for path, text in leaves(json.loads(json.dumps(reply))):
         for word in forbidden:
             assert word not in text, f"{path} tells {word!r}"
-        if not path.endswith("schedule[].text"):
+        if not path.endswith(("schedule[].text", "asked")):  # the study's question, the same in every trial
             assert "real" not in text.lower(), f"{path} = {text}"
             assert "fake" not in text.lower(), f"{path} = {text}"
 
@@ -473,6 +473,7 @@ def test_nothing_that_goes_out_tells_real_from_fake_before_a_practice_answer_or_
         person.begun()
         assert_tells_nothing(person.ended(), secrets)
         texts |= {frame["text"] for frame in order["schedule"] if "text" in frame}
+        assert order["asked"] == question
         reply = person.send(order["id"])
         person.state = dict(reply)
         feedback = reply.pop("feedback", None)

@@ -3,10 +3,13 @@
 import abc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from studies.design import Recruitment
 from studies.errors import UserError
+
+if TYPE_CHECKING:
+    from webapp.hosting import HostedStudy
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class WayBack:
 class Recruiter(abc.ABC):
     """A source of participants; registered in `webapp.recruitment.RECRUITERS` under its module's name.
 
-    Made once per server process from the study's `[recruitment]`; holds no state of its own.
+    Made once per server process from the study's `[recruitment]`; what it must remember is in the database.
     """
 
     name: ClassVar[str]
@@ -55,6 +58,8 @@ class Recruiter(abc.ABC):
     """Whether the entry page may ask for an id that the link lacks."""
     keeps_id: ClassVar[bool] = False
     """Whether payment, or the way back, needs the raw id (encrypted, in `payments`, until the study is closed)."""
+    works_in_preview: ClassVar[bool] = False
+    """Whether `evalkit study preview` takes its links, so that the way back can be tried."""
 
     def __init__(self, settings: Recruitment) -> None:
         self.settings = settings
@@ -65,6 +70,13 @@ class Recruiter(abc.ABC):
 
         Raises:
             UserError: Names key, value and what is allowed.
+        """
+
+    def connect(self, hosted: "HostedStudy") -> None:  # noqa: B027  (most need nothing but their settings)
+        """Called once by the application: what needs the database or the network is made ready here.
+
+        Raises:
+            UserError: Something is missing, a token in the environment for example.
         """
 
     @abc.abstractmethod
@@ -78,6 +90,10 @@ class Recruiter(abc.ABC):
     @abc.abstractmethod
     def participant_link(self, base_url: str) -> str:
         """What to send to participants, or to paste into the panel, for a server at `base_url`."""
+
+    def shown_code(self, code: str) -> str:
+        """The completion code on the done page: the session's own, unless the panel has one code for all."""
+        return code
 
     def way_back(self, visitor: Visitor | None, code: str) -> WayBack | None:  # noqa: ARG002  (for those that have one)
         """Where a finished participant goes; None = only the completion code is shown.

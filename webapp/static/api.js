@@ -34,6 +34,17 @@ export class Api {
     return state;
   }
 
+  /**
+   * Says that somebody is there. Beside the ordered requests and never repeated: the next one is soon enough.
+   * @returns {Promise<string>} the session's stage
+   */
+  async alive() {
+    const headers = { "Content-Type": "application/json", "X-Evalkit-Page": this.#page };
+    const reply = await fetch("/api/alive", { method: "POST", headers, body: "{}", signal: timeout() });
+    if (!reply.ok) throw await refusal(reply);
+    return (await reply.json()).stage;
+  }
+
   /** @param {number} id */
   begun(id) {
     return this.#inOrder(`/api/trials/${id}/begun`, {});

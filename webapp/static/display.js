@@ -4,12 +4,20 @@
  * All images stand decoded on transparent canvases before the trial starts. A frame callback makes a canvas opaque;
  * that callback's own timestamp is the onset (the next one's would be a frame late). The callback nearest to
  * onset + planned time makes it transparent again. Timers are never used: they know nothing of the screen.
+ *
+ * A question frame that has slots keeps their images in view until `release` is called: looking without a time limit.
  */
 
 import { density, pageZoom } from "./geometry.js";
 
 /** Frames between handing over a bitmap and its onset, so that the upload is over by then. */
 const FRAMES_AHEAD = 2;
+
+/**
+ * A screen that stood still for longer than this while a timed image was on it spoils the trial. Gaps of one or two
+ * frames are usual and change a second little; from 50 ms on they are flagged; this is six frames of a 60 Hz screen.
+ */
+export const LONGEST_GAP_MS = 100;
 
 export class Display {
   #canvases = new Map();
@@ -29,6 +37,8 @@ export class Display {
     clock.onFrame((now, gap) => this.#tick(now, gap));
     document.addEventListener("visibilitychange", (event) => this.#visibilityChanged(event.timeStamp));
     window.addEventListener("pagehide", (event) => this.#spoil("hidden", event.timeStamp));
+    window.addEventListener("blur", (event) => this.#blurred(event.timeStamp));
+    document.addEventListener("fullscreenchange", (event) => this.#fullscreenChanged(event.timeStamp));
     window.addEventListener("resize", (event) => this.#resized(event.timeStamp));
     window.visualViewport?.addEventListener("resize", (event) => this.#resized(event.timeStamp));
   }
@@ -50,8 +60,9 @@ export class Display {
       const canvas = this.#canvas(this.#canvases, slot, "stimulus");
       canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
     }
-    const masked = schedule.filter((frame) => frame.kind === "mask").flatMap((frame) => frame.slots);
-    for (const { slot } of masked) drawNoise(this.#canvas(this.#masks, String(slot), "stimulus mask"));
+    for (const keys of maskKeys(schedule).values()) {
+      for (const key of keys) drawNoise(this.#canvas(this.#masks, key, "stimulus mask"));
+    }
     this.arrange();
   }
 
@@ -72,8 +83,8 @@ export class Display {
   /** Puts every canvas where the present window and zoom want it. */
   arrange() {
     for (const canvases of [this.#canvases, this.#masks]) {
-      for (const [slot, canvas] of canvases) {
-        const place = this.geometry.place(this.#sides.get(slot) ?? "centre");
+      for (const canvas of canvases.values()) {
+        const place = this.geometry.place(this.#sides.get(canvas.dataset.slot) ?? "centre");
         for (const [property, value] of Object.entries(place)) canvas.style[property] = `${value}px`;
       }
     }
@@ -93,19 +104,26 @@ export class Display {
       const run = {
         // Nothing is acknowledged in the very first frame, so there is always a blank to wait in.
         schedule: schedule[0].kind === "blank" ? schedule : [{ kind: "blank", ms: 0 }, ...schedule],
+        masks: maskKeys(schedule),
         step: 0,
         since: null,
         ticks: 0,
+        /** The last frame's time. */
+        now: 0,
         acknowledged: false,
         shown: false,
         frameMs: this.clock.frameMs,
         window: windowState(),
-        record: this.#newRecord(costs),
+        record: { ...this.#newRecord(costs), blur_count: 0, hidden_ms: 0 },
         visible: new Set(),
+        hiddenSince: document.hidden ? performance.now() : null,
+        asking: false,
+        released: false,
         onQuestion,
         onFrame,
         resolve,
       };
+      for (const frame of schedule) this.#expect(run, frame);
       this.#run = run;
       onFrame("blank");
       begun.then(
@@ -119,6 +137,11 @@ export class Display {
     });
   }
 
+  /** Ends the looking without a time limit, with the next frame. */
+  release() {
+    if (this.#run) this.#run.released = true;
+  }
+
   /** The record of a trial that could not be shown at all. */
   nothingShown(costs, reason) {
     return { ...this.#newRecord(costs), void_reason: reason };
@@ -128,11 +151,17 @@ export class Display {
     const run = this.#run;
     if (!run) return;
     run.ticks += 1;
+    run.now = now;
     for (const slot of run.visible) {
       const entry = run.record.slots[slot];
-      entry.max_frame_gap_ms = Math.max(entry.max_frame_gap_ms, gap);
+      entry.onset_next_ms ??= round(now);
+      entry.max_frame_gap_ms = Math.max(entry.max_frame_gap_ms, round(gap));
     }
-    if (run.since === null) {
+    if (run.asking) {
+      if (run.released) this.#leave(run, now);
+    } else if (run.visible.size > 0 && gap > LONGEST_GAP_MS) {
+      this.#spoil("frame_gap", now);
+    } else if (run.since === null) {
       run.since = now;
     } else if (now - run.since >= run.schedule[run.step].ms - run.frameMs / 2 && this.#mayGoOn(run)) {
       this.#enter(run, now);
@@ -141,7 +170,7 @@ export class Display {
   }
 
   #mayGoOn(run) {
-    return run.shown || (run.acknowledged && run.ticks > FRAMES_AHEAD);
+    return run.shown || (run.acknowledged && run.ticks > FRAMES_AHEAD && document.hasFocus());
   }
 
   /** Goes to the next frame of the schedule, in this very frame of the screen. */
@@ -152,7 +181,9 @@ export class Display {
     run.since = now;
     this.#showOnly(run, frame, now);
     if (frame.kind === "question") {
-      this.#finish(run);
+      run.record.question_ms = round(now);
+      run.asking = run.visible.size > 0;
+      if (!run.asking) this.#finish(run, now);
       run.onQuestion(frame, now);
     } else {
       run.onFrame(frame.kind);
@@ -162,35 +193,69 @@ export class Display {
   #showOnly(run, frame, now) {
     const slots = new Set((frame?.slots ?? []).map(({ slot }) => String(slot)));
     for (const [slot, canvas] of this.#canvases) {
-      const visible = frame?.kind === "images" && slots.has(slot);
+      const visible = slots.has(slot) && frame.kind !== "mask";
       canvas.style.opacity = visible ? "1" : "0";
       if (visible && !run.visible.has(slot)) this.#appeared(run, slot, now);
       if (!visible && run.visible.has(slot)) this.#vanished(run, slot, now);
     }
-    for (const [slot, mask] of this.#masks) {
-      mask.style.opacity = frame?.kind === "mask" && slots.has(slot) ? "1" : "0";
-    }
+    const masks = run.masks.get(frame) ?? [];
+    for (const [key, mask] of this.#masks) mask.style.opacity = masks.includes(key) ? "1" : "0";
   }
 
   #appeared(run, slot, now) {
     run.shown = true;
     run.visible.add(slot);
-    run.record.slots[slot].onset ??= now;
+    run.record.slots[slot].onset_ms ??= round(now);
     run.record.slots[slot].latest = now;
   }
 
   #vanished(run, slot, now) {
     const entry = run.record.slots[slot];
     run.visible.delete(slot);
-    entry.offset = now;
+    entry.offset_ms = round(now);
     entry.exposure_ms = round((entry.exposure_ms ?? 0) + now - entry.latest);
+  }
+
+  /** How many frames a slot should be visible for; unknown where somebody may look for as long as they like. */
+  #expect(run, frame) {
+    if (frame.kind === "mask") return;
+    for (const { slot } of frame.slots ?? []) {
+      const entry = run.record.slots[slot];
+      const frames = Math.round(frame.ms / run.frameMs);
+      entry.frames_expected = frame.kind === "question" ? null : (entry.frames_expected ?? 0) + frames;
+    }
   }
 
   #visibilityChanged(now) {
     const run = this.#run;
     if (!run) return;
-    if (document.hidden) this.#spoil("hidden", now);
-    // Whoever comes back before the first image gets the whole blank to settle.
+    if (document.hidden) {
+      run.hiddenSince ??= now;
+      this.#spoil("hidden", now);
+    } else {
+      this.#countHidden(run, now);
+      // Whoever comes back before the first image gets the whole blank to settle.
+      this.#blankAgain(run);
+    }
+  }
+
+  #countHidden(run, now) {
+    if (run.hiddenSince !== null) run.record.hidden_ms = round(run.record.hidden_ms + now - run.hiddenSince);
+    run.hiddenSince = null;
+  }
+
+  #blurred(now) {
+    const run = this.#run;
+    if (!run) return;
+    run.record.blur_count += 1;
+    if (run.shown) this.#spoil("blurred", now);
+    else this.#blankAgain(run);
+  }
+
+  #fullscreenChanged(now) {
+    const run = this.#run;
+    if (!run) return;
+    if (run.shown) this.#spoil("fullscreen", now);
     else this.#blankAgain(run);
   }
 
@@ -201,10 +266,11 @@ export class Display {
       if (run.shown || !this.geometry.fits) this.#spoil("resized", now, true);
       else this.#blankAgain(run);
     }
-    if (!run?.shown) this.arrange();
+    if (!run?.shown || run.asking) this.arrange();
   }
 
   #blankAgain(run) {
+    if (run.shown) return;
     run.since = null;
     run.step = 0;
   }
@@ -212,15 +278,24 @@ export class Display {
   /** A trial whose images were seen under other conditions than planned is over. */
   #spoil(reason, now, evenUnseen = false) {
     const run = this.#run;
-    if (!run || !(run.shown || evenUnseen)) return;
-    this.#showOnly(run, null, now);
+    // While the question stands nothing is timed, so nothing can be spoilt.
+    if (!run || run.asking || !(run.shown || evenUnseen)) return;
     run.record.void_reason = reason;
-    this.#finish(run);
+    this.#leave(run, now);
   }
 
-  #finish(run) {
+  /** Takes away what is in view, and ends. */
+  #leave(run, now) {
+    // An event may carry an earlier time than the frame before it.
+    const end = Math.max(now, run.now);
+    this.#showOnly(run, null, end);
+    this.#finish(run, end);
+  }
+
+  #finish(run, now) {
     this.#run = null;
     this.clear();
+    this.#countHidden(run, now);
     for (const entry of Object.values(run.record.slots)) delete entry.latest;
     run.resolve(run.record);
   }
@@ -231,27 +306,29 @@ export class Display {
       slots[slot] = {
         exposure_ms: null,
         frames: 0,
+        frames_expected: null,
         max_frame_gap_ms: 0,
-        onset: null,
-        offset: null,
+        onset_ms: null,
+        onset_next_ms: null,
+        offset_ms: null,
         fetch_ms: round(cost.fetch_ms),
         decode_ms: round(cost.decode_ms),
         bytes: cost.bytes,
       };
     }
-    return { slots, ...surroundings(this.clock, this.geometry), void_reason: "" };
+    return { slots, ...surroundings(this.clock, this.geometry), question_ms: null, void_reason: "" };
   }
 
-  #canvas(canvases, slot, classes) {
-    let canvas = canvases.get(slot);
+  #canvas(canvases, key, classes) {
+    let canvas = canvases.get(key);
     if (!canvas) {
       canvas = document.createElement("canvas");
       [canvas.width, canvas.height] = this.geometry.imagePx;
       canvas.className = classes;
-      canvas.dataset.slot = slot;
+      [canvas.dataset.slot] = key.split("/");
       canvas.style.opacity = "0";
       this.stage.prepend(canvas);
-      canvases.set(slot, canvas);
+      canvases.set(key, canvas);
     }
     return canvas;
   }
@@ -264,6 +341,7 @@ export function surroundings(clock, geometry) {
     device_pixel_ratio: density(),
     zoom: round(pageZoom() * (window.visualViewport?.scale ?? 1)),
     pixel_scale: geometry.pixelScale,
+    fullscreen: Boolean(document.fullscreenElement) || window.innerHeight === window.screen.height,
     screen_px: `${window.screen.width}x${window.screen.height}`,
     window_px: `${window.innerWidth}x${window.innerHeight}`,
   };
@@ -273,6 +351,12 @@ export function surroundings(clock, geometry) {
 function windowState() {
   const scale = window.visualViewport?.scale ?? 1;
   return [window.innerWidth, window.innerHeight, window.devicePixelRatio, scale].join(" ");
+}
+
+/** Each mask frame has noise of its own, so that several in a row flicker: frame -> names of its canvases. */
+function maskKeys(schedule) {
+  const masks = schedule.filter((frame) => frame.kind === "mask");
+  return new Map(masks.map((frame, number) => [frame, frame.slots.map(({ slot }) => `${slot}/${number}`)]));
 }
 
 function drawNoise(canvas) {

@@ -1,7 +1,8 @@
 /** After a practice answer: both images once more, what they were, and whether the answer was right. */
 
+import { known, say } from "./texts.js";
+
 const SHOWN_MS = 2400;
-const NAMES = { real: "Real", fake: "Fake" };
 
 /**
  * Shows the feedback for the time of the original tool. Source: index_template.html of phillipi/AMT_Real_vs_Fake.
@@ -20,7 +21,7 @@ export async function showFeedback(parts, feedback, issue, choice, bitmaps) {
     const marks = [];
     for (const [slot, truth] of Object.entries(feedback.truth)) {
       const side = sides.get(slot) ?? "centre";
-      marks.push(caption(parts.geometry, side, truth, slot === chosen ? "your choice" : ""));
+      marks.push(caption(parts.geometry, side, truth, slot === chosen ? say("your_choice") : ""));
       if (slot === chosen) marks.push(frameAround(parts.geometry.place(side), feedback.correct));
     }
     parts.captions.replaceChildren(...marks);
@@ -46,17 +47,17 @@ function sidesOf(schedule) {
 }
 
 function verdict(feedback, sides, chosen) {
-  if (feedback.correct) return "✓ You are correct!";
-  const [slot, truth] = Object.entries(feedback.truth).find(([each]) => each === (chosen ?? each));
-  const which = { left: "The left image", right: "The right image" }[sides.get(slot)] ?? "That image";
-  return `✗ Incorrect. ${which} was ${truth}.`;
+  if (feedback.correct) return say("correct");
+  const [slot, truth] = Object.entries(feedback.truth).find(([each]) => each === (chosen ?? each)) ?? [];
+  const exactly = `incorrect_${sides.get(slot)}_${truth}`;
+  return say(known(exactly) ? exactly : "incorrect");
 }
 
 function caption(geometry, side, truth, note) {
   const { middle, top } = geometry.below(side, 60);
   const item = document.createElement("p");
   item.className = "caption";
-  item.textContent = NAMES[truth] ?? truth;
+  item.textContent = known(truth) ? say(truth) : truth;
   item.style.left = `${middle}px`;
   item.style.top = `${top - 6}px`;
   const small = document.createElement("span");

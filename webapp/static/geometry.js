@@ -33,11 +33,13 @@ export function pinched() {
 
 export class Geometry {
   /**
-   * @param {{image_px: [number, number], pixel_scale: number}} study
+   * @param {{image_px: [number, number], pixel_scale: number, across: number}} study
    * @param {Element} top what stands above the stage
    */
   constructor(study, top) {
     this.imagePx = study.image_px;
+    /** How many images stand side by side. */
+    this.across = study.across;
     this.top = top;
     const screen = screenDensity();
     /** Device pixels per image pixel. */
@@ -56,7 +58,7 @@ export class Geometry {
   get needed() {
     const { width, height, gap } = this.size;
     return {
-      width: Math.ceil(2 * width + gap + 2 * MARGIN),
+      width: Math.ceil(this.across * width + (this.across - 1) * gap + 2 * MARGIN),
       height: Math.ceil(this.#topEdge() + height + CONTROLS + MARGIN),
     };
   }

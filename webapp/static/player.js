@@ -12,16 +12,15 @@ import { FrameClock } from "./frame_clock.js";
 import { Geometry, pinched } from "./geometry.js";
 import { Question } from "./question.js";
 import { Library } from "./stimuli.js";
+import { known, say } from "./texts.js";
 import * as views from "./views.js";
 
 const UNSENT = "evalkit.unsent_answer";
 const MOST_NEW_STARTS = 5;
+const ALIVE_EVERY_MS = 60_000;
+/** A page that is open but untouched for so long is no sign of life. */
+const IDLE_AFTER_MS = 15 * 60_000;
 const ADDRESS_OF_STAGE = { finished: "/finish", stopped: "/session", expired: "/expired" };
-const REASONS = {
-  hidden: "The page was not visible while the images were shown. Please stay on this page until the question comes.",
-  resized: "The window changed its size while the images were shown. Please leave it as it is until the question comes.",
-  display_failed: "The images could not be shown. That was not your fault.",
-};
 
 const study = JSON.parse(document.querySelector("#study").textContent);
 const stage = document.querySelector("#stage");
@@ -41,11 +40,16 @@ const feedbackParts = {
 
 /** The server's last word on what comes next. */
 let state = null;
+/** Trial -> when this page first heard of it; the server can compare that with its own clock. */
+const received = new Map();
+let voids = study.voids;
+let toldDisturbed = study.max_voids !== null && voids > 0 && voids >= study.max_voids;
 
 async function main() {
   views.show("loading");
   clock.start();
   await openPage();
+  keepPlace();
   await welcome();
   views.goGrey();
   await clock.settled();
@@ -72,8 +76,23 @@ async function openPage() {
   if (over()) window.location.replace(ADDRESS_OF_STAGE[state.stage]);
 }
 
+/** Tells the server every minute that somebody is there, while the page is visible and somebody uses it. */
+function keepPlace() {
+  let touched = performance.now();
+  for (const kind of ["pointermove", "pointerdown", "keydown", "touchstart"]) {
+    window.addEventListener(kind, () => (touched = performance.now()), { passive: true });
+  }
+  setInterval(async () => {
+    if (document.hidden || performance.now() - touched > IDLE_AFTER_MS) return;
+    const stage = await api.alive().catch(() => null);
+    // The panel gave the place away. A lease that ran out is another matter: the next report may renew it.
+    if (stage === "stopped" && !over()) window.location.replace(ADDRESS_OF_STAGE.stopped);
+  }, ALIVE_EVERY_MS);
+}
+
 function take(newState) {
   state = newState;
+  for (const { id } of state.trials ?? []) if (!received.has(id)) received.set(id, performance.now());
   library.update(state.trials ?? []);
 }
 
@@ -94,8 +113,8 @@ async function welcome() {
     await views.showUntilPressed("instructions");
     return;
   }
-  const pending = issue.resume === "question" ? "You have already seen these images, so we only ask the question." : "";
-  await views.showUntilPressed("ready", { where: where(issue).toLowerCase(), pending });
+  views.reveal("ready", "pending", issue.resume === "question");
+  await views.showUntilPressed("ready", { where: where(issue) });
 }
 
 /** Whether a trial came before this one, on this page or an earlier one. */
@@ -105,20 +124,34 @@ function underWay(issue) {
 }
 
 function where(issue) {
-  return `${issue.phase === "practice" ? "Practice" : "Trial"} ${issue.number} of ${issue.of}`;
+  return say(issue.phase === "practice" ? "practice" : "trial", { number: issue.number, of: issue.of });
 }
 
 /** One issue from its blank to the reply to its answer. */
 async function oneTrial(issue) {
   await windowFits();
   await pageVisible();
+  if (!document.hasFocus()) await views.showUntilPressed("away");
   views.showProgress(where(issue));
   views.showStage();
   views.setStage("loading");
   const spoilt = issue.resume === "question" ? await askOnly(issue) : await showAndAsk(issue);
-  if (spoilt) await views.showUntilPressed("notice", { reason: REASONS[spoilt] });
+  if (spoilt) await views.showUntilPressed("notice", { reason: say(`void_${spoilt}`), disturbed: disturbed() });
   const [next] = state.trials ?? [];
   if (issue.phase === "practice" && next && next.phase !== "practice") await views.showUntilPressed("break");
+}
+
+/** A kind word, once, where a device keeps spoiling trials. */
+function disturbed() {
+  voids += 1;
+  if (study.max_voids === null || voids < study.max_voids || toldDisturbed) return "";
+  toldDisturbed = true;
+  return say("disturbed");
+}
+
+/** What every report carries of the page itself. */
+function times(issue) {
+  return { received_ms: received.get(issue.id), client_clock: new Date().toISOString() };
 }
 
 /** After a reload: the images were seen, only the answer is missing. */
@@ -140,7 +173,7 @@ async function showAndAsk(issue) {
     if (error instanceof Refused) throw error;
     // A pair that cannot be shown is spent all the same, or it would come again for ever.
     await begun();
-    const record = display.nothingShown(stimuli.costs, "display_failed");
+    const record = { ...display.nothingShown(stimuli.costs, "display_failed"), ...times(issue), client_version: study.version };
     take(await api.ended(issue.id, record));
     return record.void_reason;
   }
@@ -148,8 +181,10 @@ async function showAndAsk(issue) {
   const onQuestion = (frame, onset) => {
     views.setStage("question");
     given = question.ask(frame, onset);
+    given.then(() => display.release());
   };
-  const record = await display.play(issue.schedule, stimuli.costs, begun(), onQuestion, views.setStage);
+  const shown = await display.play(issue.schedule, stimuli.costs, begun(), onQuestion, views.setStage);
+  const record = { ...shown, ...times(issue), client_version: study.version };
   if (issue.phase !== "practice") stimuli.drop();
   const ended = api.ended(issue.id, record).then(take);
   ended.catch(() => undefined);
@@ -166,7 +201,8 @@ async function showAndAsk(issue) {
 }
 
 /** Sends an answer, learns what comes next, and after a practice trial shows what was right. */
-async function settle(issue, answer, stimuli) {
+async function settle(issue, given, stimuli) {
+  const answer = { ...given, ...times(issue) };
   keepUnsentAnswer({ id: issue.id, answer });
   // Stored, or refused for good: in either case there is nothing left to send.
   const reply = await api.answer(issue.id, answer).finally(() => keepUnsentAnswer(null));
@@ -207,9 +243,9 @@ async function windowFits() {
   const check = () => {
     const { width, height } = geometry.needed;
     views.fill("window", {
-      needed: `${width} × ${height} pixels`,
-      present: `${window.innerWidth} × ${window.innerHeight}`,
-      advice: geometry.fits ? "That is large enough, thank you." : advice(),
+      needed: say("window_size", { width, height }),
+      present: say("window_size", { width: window.innerWidth, height: window.innerHeight }),
+      advice: geometry.fits ? say("window_fits") : advice(),
     });
     views.goButton("window").disabled = !geometry.fits;
   };
@@ -223,9 +259,8 @@ async function windowFits() {
 }
 
 function advice() {
-  if (pinched()) return "Please zoom out again with two fingers.";
-  if (window.matchMedia("(pointer: coarse)").matches) return "Turning the device may be enough; else please open the link on a computer.";
-  return "Please make the window larger; as soon as it is large enough you can go on.";
+  if (pinched()) return say("window_pinched");
+  return say(window.matchMedia("(pointer: coarse)").matches ? "window_turn" : "window_larger");
 }
 
 function pageVisible() {
@@ -242,7 +277,8 @@ function fail(error) {
     views.show("stale");
     return;
   }
-  views.show("error", { message: error instanceof Refused ? error.message : "The page had to stop." });
+  const exactly = error instanceof Refused ? `refused_${error.code}` : "failed";
+  views.show("error", { message: say(known(exactly) ? exactly : "failed") });
   if (!(error instanceof Refused)) throw error;
 }
 

@@ -21,11 +21,12 @@ export class Question {
   /**
    * Shows the question and waits for an answer. To be called inside the frame callback that draws it, so that its
    * timestamp is the moment the question appeared.
-   * @param {{text: string, buttons: Array<{value: string, label: string, side: string}>}} frame
+   * @param {{text: string, slots?: Array<object>, buttons: Array<{value: string, label: string, side: string}>}} frame
    * @param {number} onset
-   * @returns {Promise<{choice: string, rt_ms: number, input: "key" | "mouse" | "touch"}>}
+   * @returns {Promise<{choice: string, rt_ms: number, event_ms: number, input: "key" | "mouse" | "touch"}>}
    */
   ask(frame, onset) {
+    this.besideImages = Boolean(frame.slots?.length);
     this.text.textContent = frame.text;
     this.choices.replaceChildren(...frame.buttons.map(button));
     this.root.hidden = false;
@@ -43,17 +44,20 @@ export class Question {
   arrange() {
     if (this.root.hidden) return;
     const buttons = [...this.choices.children];
+    const place = this.geometry.place("centre");
+    // Where the images stay in view, the question stands between them and the buttons.
+    const down = this.besideImages ? this.text.offsetHeight : 0;
     let upper = Infinity;
     for (const item of buttons) {
       const { middle, top } = this.geometry.below(item.dataset.side, item.offsetHeight);
       const half = item.offsetWidth / 2;
       const inside = Math.max(half + 8, Math.min(middle, window.innerWidth - half - 8));
       item.style.left = `${inside}px`;
-      item.style.top = `${top}px`;
-      upper = Math.min(upper, top);
+      item.style.top = `${Math.min(top + down, window.innerHeight - item.offsetHeight - 8)}px`;
+      upper = Math.min(upper, top + down);
     }
-    const place = this.geometry.place("centre");
-    const middle = Math.min(place.top + place.height / 2, upper - this.text.offsetHeight / 2 - 8);
+    const wanted = this.besideImages ? Infinity : place.top + place.height / 2;
+    const middle = Math.min(wanted, upper - this.text.offsetHeight / 2 - (this.besideImages ? 4 : 8));
     this.text.style.top = `${middle}px`;
   }
 
@@ -67,7 +71,7 @@ export class Question {
       this.#abort.abort();
       item.classList.add("pressed");
       for (const other of this.choices.children) other.disabled = true;
-      resolve({ choice: item.value, rt_ms: Math.round((event.timeStamp - onset) * 1000) / 1000, input });
+      resolve({ choice: item.value, rt_ms: round(event.timeStamp - onset), event_ms: round(event.timeStamp), input });
     };
     const pressed = (event) => {
       if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -93,6 +97,10 @@ function button({ value, label, side }) {
   arrow.ariaHidden = "true";
   item.append(...(side === "right" ? [label, arrow] : [arrow, label]));
   return item;
+}
+
+function round(ms) {
+  return Math.round(ms * 1000) / 1000;
 }
 
 /** A click that no pointer made came from Enter or Space on the button. */

@@ -45,6 +45,11 @@ export function fill(name, fields) {
   }
 }
 
+/** Shows or hides a part of a page whose text is already there. @param {string} name @param {string} field */
+export function reveal(name, field, visible) {
+  views.get(name).querySelector(`[data-field="${field}"]`).hidden = !visible;
+}
+
 /** Shows a page and waits for its button. @param {string} name @param {Record<string, string>} fields */
 export function showUntilPressed(name, fields = {}) {
   show(name, fields);

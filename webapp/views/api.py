@@ -4,9 +4,9 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import text
 
 from webapp import sessions, trials
+from webapp.device import browser_family
 from webapp.views import cookie_token, hosted
 
 blueprint = Blueprint("api", __name__)
@@ -25,11 +25,20 @@ def _page() -> str:
 
 def _body(kind: type[Body]) -> Body:
     try:
-        return kind.model_validate(request.get_json(silent=True))
+        body = request.get_json(silent=True)
+    except RecursionError:  # thousands of brackets
+        body = None
+    try:
+        return kind.model_validate(body)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"]) or "body"
         raise sessions.Refusal(422, "invalid", f"{where}: {problem['msg']}") from error
+
+
+def _with_browser(display: trials.Display) -> trials.Display:
+    """The display with what the server itself read of the browser."""
+    return display.model_copy(update={"ua_family": browser_family(request.user_agent.string)})
 
 
 @blueprint.before_request
@@ -47,6 +56,12 @@ def open_page() -> Any:
     return jsonify(page=page, **trials.current_state(hosted(), cookie_token(), page))
 
 
+@blueprint.post("/api/alive")
+def alive() -> Any:
+    """Somebody is there: the place stays theirs."""
+    return jsonify(stage=sessions.alive(hosted(), cookie_token(), _page()))
+
+
 @blueprint.post(f"{TRIAL}/begun")
 def begun(trial_id: int) -> Any:
     """A pair is about to appear."""
@@ -57,24 +72,20 @@ def begun(trial_id: int) -> Any:
 @blueprint.post(f"{TRIAL}/ended")
 def ended(trial_id: int) -> Any:
     """A pair is gone from the screen."""
-    return jsonify(trials.ended(hosted(), cookie_token(), _page(), trial_id, _body(trials.Display)))
+    display = _with_browser(_body(trials.Display))
+    return jsonify(trials.ended(hosted(), cookie_token(), _page(), trial_id, display))
 
 
 @blueprint.post(f"{TRIAL}/answer")
 def answer(trial_id: int) -> Any:
     """An answer."""
-    return jsonify(trials.answer(hosted(), cookie_token(), _page(), trial_id, _body(trials.Answer)))
+    given = _body(trials.Answer)
+    if given.display is not None:
+        given = given.model_copy(update={"display": _with_browser(given.display)})
+    return jsonify(trials.answer(hosted(), cookie_token(), _page(), trial_id, given))
 
 
 @blueprint.get("/i/<address>")
 def image(address: str) -> Response:
     """One image; the same headers, length and path for real and fake."""
     return Response(trials.image(hosted(), cookie_token(), address), mimetype="image/png")
-
-
-@blueprint.get("/ready")
-def ready() -> Any:
-    """Whether this server can take participants: its database answers."""
-    with hosted().database.read() as db:
-        db.execute(text("SELECT 1"))
-    return jsonify(ready=True)

@@ -90,6 +90,7 @@ def upgrade() -> None:
         sa.Column("place_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("end_reason", sa.String(length=64), nullable=False),
         sa.Column("page", sa.String(length=32), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
@@ -202,6 +203,7 @@ def upgrade() -> None:
         sa.Column("rt_ms", sa.Float(), nullable=True),
         sa.Column("input", sa.String(length=8), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=False),
+        sa.Column("detail", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["trial_id"],
             ["trials.id"],

@@ -1,14 +1,12 @@
-"""What the researcher sees of a running study: counts per algorithm, sessions, arrivals. Reads only."""
+"""Counts of a running study: places per algorithm, arrivals, sessions one by one. Reads only."""
 
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
 
-from studies.records import Response
 from webapp.freeze import iso
 from webapp.hosting import HostedStudy
 from webapp.tables import ArrivalRow, EventRow, PlaceRow, ResponseRow, SessionRow, TrialRow
@@ -41,49 +39,18 @@ class ConditionStatus:
 class SessionStatus:
     """One line of the session list."""
 
-    session: str
+    id: str
+    """The whole id; pages show its beginning."""
     algorithm: str
     state: str
     started_at: str
     seen_at: str
     """The last sign of life."""
+    minutes: float | None
+    """From the first page to the last answer; None while it is not finished."""
     done: int
     """Answers, practice included."""
-    of: int
     voids: int
-
-
-@dataclass(frozen=True)
-class Exposures:
-    """How long images were really shown."""
-
-    displays: int
-    planned_ms: int
-    median_ms: float
-    low_ms: float
-    """5 % quantile."""
-    high_ms: float
-    """95 % quantile."""
-    outside: int
-    """Trials flagged for an exposure off by more than 1.5 frames."""
-
-
-def exposures(responses: Sequence[Response]) -> Exposures | None:
-    """The exposures over all trials that have been shown; None if there are none."""
-    shown = sorted(
-        value for row in responses for value in (row.exposure_ms_1, row.exposure_ms_2) if value is not None
-    )
-    if not shown:
-        return None
-    last = len(shown) - 1
-    return Exposures(
-        displays=len(shown),
-        planned_ms=responses[0].planned_ms_1 or 0,
-        median_ms=statistics.median(shown),
-        low_ms=shown[round(0.05 * last)],
-        high_ms=shown[round(0.95 * last)],
-        outside=sum("exposure" in row.flags.split() for row in responses),
-    )
 
 
 def condition_statuses(hosted: HostedStudy) -> list[ConditionStatus]:
@@ -111,7 +78,7 @@ def condition_statuses(hosted: HostedStudy) -> list[ConditionStatus]:
             .where(*here)
         )
         scored = trials.join(ResponseRow, ResponseRow.trial_id == TrialRow.id).where(
-            TrialRow.trial_index >= hosted.study.protocol.practice
+            TrialRow.trial["phase"].as_string() == "scored"
         )
         answers = _counts(db.execute(scored.group_by(PlaceRow.condition)).all())
         kept = _counts(
@@ -144,8 +111,8 @@ def _counts(rows: Iterable[Any]) -> dict[str, int]:
     return dict(tuple(row) for row in rows)
 
 
-def session_statuses(hosted: HostedStudy, limit: int = 50) -> list[SessionStatus]:
-    """The newest sessions first."""
+def session_statuses(hosted: HostedStudy, limit: int = 50, skip: int = 0) -> list[SessionStatus]:
+    """Sessions, the newest first."""
     answers = (
         select(func.count())
         .select_from(ResponseRow)
@@ -162,24 +129,30 @@ def session_statuses(hosted: HostedStudy, limit: int = 50) -> list[SessionStatus
         select(SessionRow, PlaceRow.condition, answers.scalar_subquery(), void.scalar_subquery())
         .join(PlaceRow)
         .where(SessionRow.study == hosted.study.id, SessionRow.data == hosted.data)
-        .order_by(SessionRow.started_at.desc())
+        .order_by(SessionRow.started_at.desc(), SessionRow.id)
         .limit(limit)
+        .offset(skip)
     )
     lease_ms = hosted.study.study.lease_minutes * 60_000
     with hosted.database.read() as db:
         return [
             SessionStatus(
-                session=row.id[:8],
+                id=row.id,
                 algorithm=condition,
                 state=row.state,
-                started_at=iso(row.started_at)[:19].replace("T", " "),
-                seen_at=iso(row.lease_until - lease_ms)[:19].replace("T", " "),
+                started_at=in_words(row.started_at),
+                seen_at=in_words(row.lease_until - lease_ms),
+                minutes=None if row.finished_at is None else (row.finished_at - row.started_at) / 60_000,
                 done=given,
-                of=hosted.study.protocol.total,
                 voids=spoilt,
             )
             for row, condition, given, spoilt in db.execute(query)
         ]
+
+
+def in_words(at_ms: int) -> str:
+    """A moment as people read it, UTC, to the second."""
+    return iso(at_ms)[:19].replace("T", " ")
 
 
 def arrival_counts(hosted: HostedStudy) -> dict[str, int]:

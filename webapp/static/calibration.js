@@ -1,0 +1,31 @@
+/** An outline that is fitted to a bank card: how many CSS pixels are 85.60 mm on this screen. */
+
+const CARD_HEIGHT_SHARE = 53.98 / 85.6;
+
+const box = document.querySelector("#calibration");
+const outline = box.querySelector(".card-outline");
+const slider = box.querySelector("#card");
+const noCard = box.querySelector("#no-card");
+const fields = box.closest("form").elements;
+/** Only a size that somebody has set counts as one. */
+let touched = false;
+
+function draw() {
+  outline.style.width = `${slider.value}px`;
+  outline.style.height = `${slider.value * CARD_HEIGHT_SHARE}px`;
+  slider.disabled = noCard.checked;
+  outline.hidden = noCard.checked;
+  const given = touched && !noCard.checked;
+  fields.card_css_px.value = given ? slider.value : "";
+  fields.device_pixel_ratio.value = given ? window.devicePixelRatio : "";
+}
+
+slider.addEventListener("input", () => {
+  touched = true;
+  draw();
+});
+noCard.addEventListener("change", draw);
+window.addEventListener("resize", draw);
+// Without this script there is nothing to move, so the question is not asked.
+box.hidden = false;
+draw();
