@@ -85,7 +85,9 @@ def browser(hosted: HostedStudy) -> Browser:
 
 
 def heading(reply: TestResponse) -> str:
-    match = re.search(r"<h1[^>]*>(.*?)</h1>", reply.text)
+    """What stands on top of the page, parts that the page hides left out."""
+    shown = re.sub(r"<main[^>]* hidden>.*?</main>", "", reply.text, flags=re.DOTALL)
+    match = re.search(r"<h1[^>]*>(.*?)</h1>", shown)
     return match[1] if match else ""
 
 
