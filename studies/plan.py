@@ -4,8 +4,10 @@ Built in five steps, all from the study's seed:
 
 1. **Windows.** Inputs stand on a shuffled ring. Place k takes the next `scored` inputs for its scored fakes, the
    ones around them for practice and reserve; its real partners are the same window moved along the ring. Windows
-   tile the ring, so every fake and every real image is scored equally often (±1) whatever the numbers are, and a
-   session never repeats an image. Whenever the tiling closes, the ring is shuffled anew.
+   tile the ring, so every input is scored equally often (±1) in either role whatever the numbers are, and a session
+   never repeats an image. Whenever the tiling closes, the ring is shuffled anew. An input's views are then dealt out
+   over runs, and over the algorithms of a mixed session; where that leaves one image 2 or 3 views behind another,
+   `summarise` says so.
 2. **Partners.** With `different` pairing no input appears in both roles when the pool has room; when it has not,
    the two appearances are put as far apart as a perfect matching allows (bottleneck assignment).
 3. **Order and side** are balanced labels, drawn independently: exactly half in each session, and evened out over

@@ -281,6 +281,7 @@ class Session:
     finished_at: str
     consent_version: str
     comment: str
+    """As typed, on one line; what a spreadsheet would run as a formula begins with an apostrophe."""
     observer: str
     """What answered, for simulated data (`known`, `seeing`); empty for people."""
     recruiter: str = ""

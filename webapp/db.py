@@ -1,5 +1,7 @@
 """The database: one engine, two kinds of transaction, one schema version."""
 
+import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, func, inspect, select, table
+from sqlalchemy import Engine, create_engine, event, func, inspect, select, table, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -24,11 +26,19 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._turnstile = _Turnstile(self.engine.url.database if url.startswith("sqlite") else None)
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """A transaction that may write. On SQLite it takes the write lock at once, so it never has to upgrade."""
-        with self._transaction("IMMEDIATE") as session:
+    def write(self, *, lasting: bool = True) -> Iterator[Session]:
+        """A transaction that may write. On SQLite it takes the write lock at once, so it never has to upgrade.
+
+        Args:
+            lasting: Whether it must be on disk when it is over. Otherwise it survives whatever becomes of this
+                program, and a power failure only once a lasting transaction has followed.
+        """
+        with self._turnstile(), self._transaction("IMMEDIATE", lasting=lasting) as session:
+            if not lasting and not self.url.startswith("sqlite"):
+                session.execute(_NOT_LASTING)
             yield session
 
     @contextmanager
@@ -46,7 +56,7 @@ class Database:
             yield session
 
     @contextmanager
-    def _transaction(self, mode: str, **options: str) -> Iterator[Session]:
+    def _transaction(self, mode: str, **options: Any) -> Iterator[Session]:
         with (
             self.engine.connect().execution_options(sqlite_begin=mode, **options) as connection,
             connection.begin(),
@@ -117,6 +127,31 @@ class Database:
         self.engine.dispose()
 
 
+_NOT_LASTING = text("SET LOCAL synchronous_commit = off")
+
+
+class _Turnstile:
+    """Lets one writer through at a time, over all processes, in about the order of arrival.
+
+    SQLite itself makes writers wait by asking again and again, ever more rarely; with many of them some wait for
+    seconds. The system wakes who waits for a file lock at once, and lets go of it when a process dies.
+    """
+
+    def __init__(self, database: str | None) -> None:
+        """`database` is SQLite's file; None = nothing to wait for."""
+        self._path = Path(f"{database}-turn") if database and database != ":memory:" else None
+        self._here = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if self._path is None:
+            yield
+            return
+        with self._here, self._path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=10, max_overflow=10)
@@ -133,7 +168,12 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+        options = connection.get_execution_options()
+        mode = options.get("sqlite_begin", "IMMEDIATE")
+        wanted = "FULL" if options.get("lasting", True) else "NORMAL"
+        if mode == "IMMEDIATE" and connection.info.get("synchronous", "FULL") != wanted:
+            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            connection.info["synchronous"] = wanted
         connection.exec_driver_sql(f"BEGIN {mode}")
 
     return engine

@@ -1,5 +1,6 @@
 """Database rows -> records -> files."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ MEASURED = (
     *("onset_ms", "onset_next_ms", "offset_ms", "frames", "frames_expected"),
 )
 """Columns of a slot that the page measured and that are named like its report."""
+_FORMULA = re.compile(r"((?:^|[;,])[\s\"]*)([=+\-@＝＋－＠])")
 SLOW_MS = 10 * 60 * 1000
 """From sending a trial to its answer; above this the trial is flagged, since its images lay open for long."""
 
@@ -287,7 +289,7 @@ def _sessions(hosted: HostedStudy, db: DatabaseSession) -> list[Session]:
             started_at=iso(row.started_at),
             finished_at=iso(row.finished_at) if row.finished_at is not None else "",
             consent_version=row.consent_version,
-            comment=row.comment,
+            comment=_plain_text(row.comment),
             observer=row.observer,
             recruiter=row.recruiter,
             language=row.language,
@@ -296,6 +298,14 @@ def _sessions(hosted: HostedStudy, db: DatabaseSession) -> list[Session]:
         )
         for row, place in db.execute(query)
     ]
+
+
+def _plain_text(typed: str) -> str:
+    """What somebody typed, with an apostrophe wherever a spreadsheet would run it as a formula.
+
+    Also after a semicolon: it begins a new cell where the comma is the decimal sign.
+    """
+    return _FORMULA.sub(r"\1'\2", typed)
 
 
 def _device(row: SessionRow) -> dict[str, Any]:
@@ -313,7 +323,7 @@ def _scored_voids(hosted: HostedStudy, db: DatabaseSession) -> dict[str, int]:
         select(TrialRow.session_id, func.count())
         .join(EventRow, EventRow.trial_id == TrialRow.id)
         .where(TrialRow.study == hosted.study.id, TrialRow.data == hosted.data, EventRow.kind == "void")
-        .where(TrialRow.trial_index >= hosted.study.protocol.practice)
+        .where(TrialRow.trial["phase"].as_string() == "scored")
         .group_by(TrialRow.session_id)
     )
     return {row[0]: row[1] for row in db.execute(query)}

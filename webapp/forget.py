@@ -95,7 +95,10 @@ def _traces(hosted: HostedStudy, db: Session, worker: str) -> Traces | None:
         arrivals=arrivals,
         payment=payment is not None,
         paid_cents=sum(act.amount_cents for act in paid),
-        owed=payment is not None and session is not None and session.state == "finished" and not paid,
+        owed=payment is not None
+        and session is not None
+        and session.state == "finished"
+        and all(act.act == "bonus" for act in paid),  # which comes on top
     )
 
 

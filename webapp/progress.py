@@ -1,11 +1,13 @@
 """How far a session has come: the trials it was sent, what became of each, and which comes next."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, exists, select
+from sqlalchemy import Table, Text, bindparam, cast, exists, select
 from sqlalchemy.orm import Session
 
 from studies.protocols import Issued
@@ -21,14 +23,27 @@ _ANSWERED = exists().where(ResponseRow.trial_id == TrialRow.id).correlate(TrialR
 _VOID = exists().where(EventRow.trial_id == TrialRow.id, EventRow.kind == "void").correlate(TrialRow)
 OUTSTANDING = (TrialRow.session_id == bindparam("session"), ~_ANSWERED, ~_VOID)
 """Says of a trial that it is a session's, and neither answered nor void."""
+_TRIAL_TEXT = cast(TrialRow.trial, Text)
 _READ_OUTSTANDING = (
-    select(TrialRow.id, TrialRow.trial, EventRow.kind)
+    select(TrialRow.id, _TRIAL_TEXT, EventRow.kind)
     .outerjoin(EventRow, EventRow.trial_id == TrialRow.id)
     .where(*OUTSTANDING)
     .order_by(TrialRow.id)
 )
+_READ_SHOWN = (
+    select(SessionRow.page, TrialRow.id, _TRIAL_TEXT)
+    .join(TrialRow, TrialRow.session_id == SessionRow.id)
+    .where(
+        SessionRow.token == bindparam("token"),
+        SessionRow.study == bindparam("study"),
+        SessionRow.data == bindparam("data"),
+        SessionRow.state == "active",
+        ~_ANSWERED,
+        ~_VOID,
+    )
+)
 _READ_HISTORY = (
-    select(TrialRow.trial, ResponseRow.choice, _VOID)
+    select(_TRIAL_TEXT, ResponseRow.choice, _VOID)
     .outerjoin(ResponseRow, ResponseRow.trial_id == TrialRow.id)
     .where(TrialRow.session_id == bindparam("session"))
     .order_by(TrialRow.id)
@@ -38,6 +53,12 @@ assert isinstance(_TRIALS, Table)
 assert isinstance(_EVENTS, Table)
 _ADD_TRIAL = _TRIALS.insert().returning(_TRIALS.c.id)
 _ADD_EVENT = _EVENTS.insert()
+
+
+@lru_cache(maxsize=50_000)
+def _trial_from_text(stored: str) -> Trial:
+    """As `trial_from_json`; each worker process reads a session's trials again with every answer."""
+    return trial_from_json(json.loads(stored))
 
 
 def trial_from_json(stored: dict[str, Any]) -> Trial:
@@ -99,10 +120,18 @@ def read_outstanding(db: Session, session: SessionRow) -> list[Sent]:
     found: dict[int, Sent] = {}
     for number, trial, kind in db.execute(_READ_OUTSTANDING, {"session": session.id}):
         if number not in found:
-            found[number] = Sent(number, trial_from_json(trial), set(), None)
+            found[number] = Sent(number, _trial_from_text(trial), set(), None)
         if kind is not None:
             found[number].events.add(kind)
     return list(found.values())
+
+
+def read_shown(hosted: HostedStudy, db: Session, token_hash: str) -> list[tuple[str, int, Trial]]:
+    """What images a session's page may fetch: the page's nonce, and each outstanding trial; reads only."""
+    values = {"token": token_hash, "study": hosted.study.id, "data": hosted.data}
+    return [
+        (page, number, _trial_from_text(trial)) for page, number, trial in db.execute(_READ_SHOWN, values)
+    ]
 
 
 def read_settled(db: Session, session: SessionRow, trial_id: int) -> Sent | None:
@@ -149,7 +178,7 @@ def _send(hosted: HostedStudy, db: Session, session: SessionRow, trial: Trial) -
 def _history(db: Session, session: SessionRow) -> list[Issued]:
     """Every trial sent so far with what became of it: all that a protocol may know."""
     return [
-        Issued(trial_from_json(trial), choice, is_void)
+        Issued(_trial_from_text(trial), choice, is_void)  # type: ignore[arg-type]  # the column holds choices
         for trial, choice, is_void in db.execute(_READ_HISTORY, {"session": session.id})
     ]
 

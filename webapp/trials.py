@@ -15,11 +15,11 @@ from webapp.progress import (
     Sent,
     add_event,
     load_progress,
-    read_outstanding,
     read_settled,
+    read_shown,
     send_ahead,
 )
-from webapp.sessions import Refusal, find_session, lock_session
+from webapp.sessions import UNKNOWN_SESSION, Refusal, find_session, lock_session, token_hash
 from webapp.tables import ResponseRow, SessionRow
 
 ROUNDING_MS = 1.0
@@ -169,7 +169,7 @@ def begun(hosted: HostedStudy, token: str | None, page: str, trial_id: int) -> N
     Raises:
         Refusal: It is not this session's turn for that trial.
     """
-    with hosted.database.write() as db:
+    with hosted.database.write(lasting=False) as db:
         progress, sent = _turn(hosted, db, token, page, trial_id)
         if sent.outstanding:
             _require_first(progress, sent)
@@ -184,14 +184,14 @@ def ended(
     Raises:
         Refusal: As `begun`.
     """
-    with hosted.database.write() as db:
+    with hosted.database.write(lasting=False) as db:
         progress, sent = _turn(hosted, db, token, page, trial_id)
         if sent.outstanding:
             _require_first(progress, sent)
             _require_begun(sent)
             if "ended" not in sent.events:  # the first report stands
                 _end(hosted, db, progress, sent, display)
-        return state(hosted, progress)
+    return state(hosted, progress)
 
 
 def _end(hosted: HostedStudy, db: Session, progress: Progress, sent: Sent, display: Display) -> None:
@@ -226,11 +226,13 @@ def answer(hosted: HostedStudy, token: str | None, page: str, trial_id: int, giv
                 _end(hosted, db, progress, sent, given.display)
             if "void" not in sent.events:
                 _store(hosted, db, progress, sent, given)
-        reply = state(hosted, progress)
-        told = hosted.study.protocol.gives_feedback
-        if sent.trial.phase == "practice" and told and sent.response is not None:
-            reply["feedback"] = _feedback(hosted.study.protocol, sent)
-        return reply
+    reply = state(
+        hosted, progress
+    )  # others may write meanwhile; and feedback goes out after the answer is on disk
+    told = hosted.study.protocol.gives_feedback
+    if sent.trial.phase == "practice" and told and sent.response is not None:
+        reply["feedback"] = _feedback(hosted.study.protocol, sent)
+    return reply
 
 
 def _store(hosted: HostedStudy, db: Session, progress: Progress, sent: Sent, given: Answer) -> None:
@@ -291,12 +293,11 @@ def image(hosted: HostedStudy, token: str | None, address: str) -> bytes:
         Refusal: No session (401), or the address is spent or was never given out (410; the two look alike).
     """
     with hosted.database.read() as db:
-        session = find_session(hosted, token, db)
-        if session is None:
-            raise Refusal(401, "unknown_session", "This browser has no session here.")
-        outstanding = read_outstanding(db, session) if session.state == "active" else []
-    for sent in outstanding:
-        for slot, shown in sent.trial.shown.items():
-            if image_address(hosted.config.secret_key, session.page, sent.id, slot) == address:
-                return hosted.image_bytes(shown.image)
+        shown = read_shown(hosted, db, token_hash(token)) if token else []
+        if not shown and find_session(hosted, token, db) is None:
+            raise Refusal(401, "unknown_session", UNKNOWN_SESSION)
+    for page, number, trial in shown:
+        for slot, stimulus in trial.shown.items():
+            if image_address(hosted.config.secret_key, page, number, slot) == address:
+                return hosted.image_bytes(stimulus.image)
     raise Refusal(410, "spent", "This address no longer works.")

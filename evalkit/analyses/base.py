@@ -13,6 +13,7 @@ from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Provenance, Result
 from evalkit.stats.proportions import clustered_rate
 from studies.design import Study
+from studies.records import REAL
 
 IntArray = npt.NDArray[np.int64]
 
@@ -41,7 +42,9 @@ def cluster_ids(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     Equal numbers mean the same worker, source image, real image or training run, also across conditions:
     "these images" -> workers; "this generator" -> also source images and, with `different` pairing, the real
-    partners; "this loss" -> also training runs, whose small number then sets the degrees of freedom.
+    partners; "this loss" -> also training runs, whose small number then sets the degrees of freedom. Real images that
+    are judged alone are no run's: among fakes they are dealt out evenly over the runs, so that the difference between
+    real and fake does not pass for one between runs; by themselves they have no such column.
 
     Returns:
         One row per trial, same index; columns `workers`, `source_images`, `real_images`, `other_images` (the other input
@@ -55,9 +58,21 @@ def cluster_ids(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
             columns["real_images"] = trials["real_source_id"]
         if study.protocol.layout == "two_inputs":
             columns["other_images"] = trials["other_source_id"]
-    if study.analysis.target == "this loss":
-        columns["runs"] = trials["condition"] + "/" + trials["run"].astype(str)
+    if study.analysis.target == "this loss" and not _real_alone(trials).all():
+        columns["runs"] = trials["condition"] + "/" + _runs(trials, study).astype(str)
     return pd.DataFrame({name: pd.factorize(ids)[0] for name, ids in columns.items()}, index=trials.index)
+
+
+def _real_alone(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials showed one real image and no other."""
+    return (trials["condition_1"] == REAL) & (trials["image_2"] == "")
+
+
+def _runs(trials: pd.DataFrame, study: Study) -> "pd.Series[float]":
+    """The training run of each trial; real images that were shown alone take turns within their session."""
+    real = _real_alone(trials)
+    turns = trials[real].groupby("session").cumcount() % study.runs
+    return trials["run"].where(~real, turns.reindex(trials.index)).astype(float)
 
 
 def of_fakes(trials: pd.DataFrame) -> pd.DataFrame:
@@ -82,7 +97,7 @@ def clustered_share(
         condition=condition,
         versus=versus,
         n=with_sizes(estimate, trials),
-        notes=(*estimate.notes, *run_notes(study)),
+        notes=(*estimate.notes, *(() if _real_alone(trials).all() and len(trials) else run_notes(study))),
     )
 
 
@@ -96,7 +111,7 @@ def with_sizes(result: Result, trials: pd.DataFrame) -> dict[str, int]:
     extra = {
         "workers": int(trials["worker"].nunique()),
         "images": int(trials["image"].nunique()),
-        "runs": int(trials[["condition", "run"]].drop_duplicates().shape[0]),
+        "runs": int(trials.loc[~_real_alone(trials), ["condition", "run"]].drop_duplicates().shape[0]),
     }
     return {**extra, **result.n}
 

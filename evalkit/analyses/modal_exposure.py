@@ -33,7 +33,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
             for name, own in sent[sent["condition"] == condition].groupby("session", sort=False)
         }
         modes = {name: _mode(own) for name, own in sessions.items()}
-        turns = {name: _reversals(own) for name, own in sessions.items()}
+        turns = {name: _reversals(own, study) for name, own in sessions.items()}
         for key, found in (("modal_exposure", modes), ("reversal_exposure", turns)):
             known = {name: value for name, value in found.items() if value is not None}
             results.append(_mean(key, np.array(list(known.values())), sessions, condition, study))
@@ -76,12 +76,19 @@ def _mode(own: pd.DataFrame) -> float | None:
     return float(np.mean(counts.index[counts == counts.max()].to_numpy(dtype=float)))
 
 
-def _reversals(own: pd.DataFrame) -> float | None:
+def _reversals(own: pd.DataFrame, study: Study) -> float | None:
     """Mean exposure of the answers after which a staircase went the other way than before."""
     turned: list[float] = []
+    turns = _turns(own, study)
     for staircase in range(STAIRCASES):
-        steps = own.iloc[staircase::STAIRCASES]
-        steps = steps[steps["counted"]]
+        steps = own[(turns % STAIRCASES == staircase) & own["counted"]]
         correct, planned = steps["outcome"].to_numpy() == 1, steps["planned_ms_1"].to_numpy(dtype=float)
         turned += list(planned[1:][correct[1:] != correct[:-1]])
     return float(np.mean(turned)) if turned else None
+
+
+def _turns(own: pd.DataFrame, study: Study) -> "pd.Series[int]":
+    """Which trial after practice each one was, from 0; checks, which are not in the table, took turns too."""
+    stand_in = own["attempt"] > 0  # sent after all planned trials, under the index of a void one
+    planned = own["trial_index"] - study.protocol.practice
+    return planned.where(~stand_in, study.main_trials + stand_in.cumsum() - 1)

@@ -72,7 +72,7 @@ def _show(found: list[tuple[HostedStudy, forget.Traces]], mode: str) -> None:
 def _export_anew(hosted: HostedStudy) -> None:
     """Bring exported files up to date where there are any, and say which numbers are not."""
     folder = hosted.config.folder / hosted.data
-    if (folder / "responses.csv").exists():
+    if any((folder / name).exists() for name in ("responses.csv", "sessions.csv", "arrivals.csv")):
         path, rows = export.export(hosted)
         say(f"Exported anew: {path} ({rows} rows), sessions.csv and arrivals.csv beside it.")
     if stale := [name for name in NUMBERS if (folder / name).exists()]:

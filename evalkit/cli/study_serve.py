@@ -76,6 +76,11 @@ def serve(
     from evalkit.cli.server import Running  # gunicorn: not for --help
 
     _refuse_half_an_address(url)
+    if behind_proxy and url is None:
+        raise UserError(
+            "--behind-proxy: --url is missing, the address that people open (https://study.example.org). Without it "
+            "cookies would not be kept to https."
+        )
     config = server_config(
         folder,
         "live" if pilot is None else "pilot",

@@ -19,6 +19,8 @@ from evalkit.report.numerals import (
 from evalkit.report.outcomes import outcome_of, outcome_table
 from evalkit.results import Interval
 
+_ONE_IMAGE = "Trials and images: those that showed a fake. Missing and void: of fakes and real images."
+
 
 def all_tables(collected: Collected) -> dict[str, Table]:
     """Every table by its name."""
@@ -41,6 +43,7 @@ def main_table(collected: Collected) -> Table:
     for condition in collected.conditions:
         views = {name: get(f"views_per_image_{name}", condition) for name in ("min", "median", "max")}
         boot = collected.records.get("fool_rate_worker_bootstrap", condition)
+        rate = collected.records.get("fool_rate", condition)
         rows.append(
             (
                 text_cell(condition, "condition"),
@@ -53,7 +56,9 @@ def main_table(collected: Collected) -> Table:
                     {"worker_bootstrap_standard_error": boot.standard_error if boot else None},
                 ),
                 *(_count(collected, key, condition) for key in ("sessions_started", "sessions_finished")),
-                *(_count(collected, key, condition) for key in ("sessions_excluded", "trials", "images")),
+                _count(collected, "sessions_excluded", condition),
+                _n(rate.n if rate else {}, "trials"),
+                _count(collected, "images", condition),
                 Cell(
                     _views(views),
                     {f"views_per_image_{name}": value for name, value in views.items()},
@@ -80,6 +85,7 @@ def main_table(collected: Collected) -> Table:
             " pooled over trials of analysed sessions. Interval: clustered, see Methods. ±: standard error from resampling"
             " workers only, as in the tradition of these studies; it leaves out how much images differ."
         ),
+        *((_ONE_IMAGE,) if collected.study.protocol.layout == "one_image" else ()),
     )
     return make_table(collected, "main", "Labeled real % by algorithm", headings, rows, notes)
 

@@ -8,6 +8,7 @@ from evalkit.report.outcomes import OUTCOMES, named, outcome_of, primary, senten
 from evalkit.results import Estimate
 from studies.design import Study
 from studies.plan import PlanSummary
+from studies.protocols import Protocol
 from studies.records import Side, Slot, Trial
 
 BANNERS = {
@@ -175,7 +176,7 @@ def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
     return [
         (
             f"Each session has {protocol.practice} practice trials {_feedback(protocol.gives_feedback)}, then"
-            f" {protocol.scored} scored trials without; {_reserve(plan.reserve if plan else protocol.reserve)}."
+            f" {protocol.scored} scored trials{_unsaid(protocol)}; {_reserve(plan.reserve if plan else protocol.reserve)}."
         ),
         (
             f"{pairing}; {design}; {section.participants_per_condition} finished sessions planned"
@@ -202,6 +203,17 @@ def together(study: Study) -> str:
 
 def _feedback(given: bool) -> str:
     return "with feedback" if given else "that do not count"
+
+
+def _unsaid(protocol: Protocol) -> str:
+    """Whether scored trials say what was right."""
+    if not protocol.gives_feedback:
+        return ""
+    return (
+        " without, but for the exposure, which follows the answers"
+        if protocol.adapts_exposure
+        else " without"
+    )
 
 
 def _reserve(size: int) -> str:

@@ -180,8 +180,8 @@ class Protocol(abc.ABC):
         if len(issued) < len(plan.trials):
             return plan.trials[len(issued)]
         waiting = next(self._unreplaced(issued), None)
-        spent = {_images(item.trial) for item in issued}
-        left = [trial for trial in plan.reserve if _images(trial) not in spent]
+        seen = {image for item in issued for image in _images(item.trial)}
+        left = [trial for trial in plan.reserve if seen.isdisjoint(_images(trial))]
         if waiting is None or not left:
             return None
         stand_in = next((trial for trial in left if self.alike(trial) == self.alike(waiting)), left[0])
@@ -201,7 +201,7 @@ class Protocol(abc.ABC):
 
 
 def _images(trial: Trial) -> tuple[str, ...]:
-    """What tells a trial from every other one of its session, since no image is shown twice in it."""
+    """What it shows to be judged; no image is judged twice in a session, not even after an attention check."""
     return tuple(slot.image for slot in trial.slots)
 
 

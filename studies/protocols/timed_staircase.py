@@ -21,7 +21,9 @@ exposure can depend on is that to the trial before the last. Our choice; HYPE ra
 class TimedStaircase(OneImage):
     """Shorter after a correct answer, longer after a mistake; a session's score is the exposure it met most often.
 
-    Two staircases take turns over the scored trials. Practice is shown for `start_ms`; a void trial moves nothing.
+    Two staircases take turns over the scored trials and the checks among them. Practice is shown for `start_ms`; void
+    trials and checks move nothing. Whoever compares exposures learns afterwards whether an answer was right: that is the
+    method, and the only place where the server tells anything about the truth of a scored trial.
 
     Source: Zhou et al. (2019), HYPE, the measure "HYPE time". The paper's constants could not be read when this was
     written; those marked "as remembered" have to be checked before they are quoted.
@@ -76,11 +78,15 @@ class TimedStaircase(OneImage):
         return dataclasses.replace(trial, slots=(slot,))
 
     def next_ms(self, issued: Sequence[Issued]) -> int:
-        """The exposure of the next scored trial: every other scored trial so far belongs to its staircase."""
-        scored = [item for item in issued if item.trial.phase == "scored"]
+        """The exposure of the next trial: every other trial since practice belongs to its staircase.
+
+        A check takes its turn and moves nothing, as a void trial does. Without a turn of its own it would have the very
+        exposure of the trial after it, which the page holds before the check is shown.
+        """
+        sent = [item for item in issued if item.trial.phase != "practice"]
         ms = self.start_ms
-        for item in scored[len(scored) % STAIRCASES :: STAIRCASES]:
-            if item.void or item.choice is None:
+        for item in sent[len(sent) % STAIRCASES :: STAIRCASES]:
+            if item.trial.phase == "check" or item.void or item.choice is None:
                 continue
             correct = self.grade(item.trial, item.choice) == 1
             ms = max(self.min_ms, ms - self.shorter_ms) if correct else min(self.max_ms, ms + self.longer_ms)

@@ -1,5 +1,6 @@
 """A real server and a real Chromium for the tests of the participant page."""
 
+import inspect
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 from werkzeug.serving import make_server
 
+from studies.protocols import PROTOCOLS
 from studies.records import DataKind, Response
 from tests.browser.participant import Participant
 from tests.made_up_study import make_study
@@ -74,10 +76,13 @@ def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
             size_px: int = 32,
             data: DataKind = "live",
             page: dict[str, Any] | None = None,
+            tables: dict[str, dict[str, Any]] | None = None,
             **protocol: Any,
         ) -> Site:
             ethics = {"retention": "Ten years.", "pay": "Nothing."}
-            settings = {**QUICK, "practice": 1, "scored": 4, **protocol}
+            known = inspect.signature(PROTOCOLS[protocol.get("name", "two_afc")]).parameters
+            quick = {name: ms for name, ms in QUICK.items() if name in known}
+            settings = {**quick, "practice": 1, "scored": 4, **protocol}
             folder = make_study(
                 tmp_path / "study",
                 inputs=inputs,
@@ -85,6 +90,7 @@ def serve_study(tmp_path: Path) -> Iterator[Callable[..., Site]]:
                 protocol=settings,
                 ethics=ethics,
                 page=page or {},
+                **(tables or {}),
             )
             return stack.enter_context(serve(folder, data))
 

@@ -274,6 +274,18 @@ def test_a_void_replacement_is_replaced_again(planned):
     assert (again.trial_index, again.attempt) == (plan.trials[-1].trial_index, 2)
 
 
+def test_no_stand_in_shows_an_image_that_a_check_has_shown(planned):
+    study, plan = planned
+    stand_in = plan.reserve[0]
+    check = dataclasses.replace(plan.trials[-1], phase="check", slots=stand_in.slots[-1:])
+    trials = (*plan.trials[:-2], check, plan.trials[-1])
+    issued = [Issued(trial, void=trial is trials[-1]) for trial in trials]
+    coming = study.protocol.next_trial(dataclasses.replace(plan, trials=trials), issued)
+    assert judged(coming).isdisjoint(judged(check))
+    alone = dataclasses.replace(plan, trials=trials, reserve=(stand_in,))
+    assert study.protocol.next_trial(alone, issued) is None
+
+
 def test_an_analysis_of_another_protocols_outcome_is_refused_in_one_line(planned):
     study, _ = planned
     assert study.analysis.planned == study.protocol.analyses

@@ -40,8 +40,8 @@ def patch(markers: Path) -> None:
             stand_still(markers, "after commit")
         return reply
 
-    def pausing_claim(*arguments: Any) -> Any:
-        admission = claim(*arguments)
+    def pausing_claim(*arguments: Any, **named: Any) -> Any:
+        admission = claim(*arguments, **named)
         if (markers / "consent").exists():
             (markers / "consent").unlink()
             stand_still(markers, "after claim")

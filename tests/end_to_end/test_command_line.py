@@ -508,3 +508,11 @@ def test_a_planned_analysis_that_does_not_exist_is_named(evalkit: CommandLine, h
     assert "fol_rate" in text
     assert "Did you mean 'fool_rate'?" in text
     assert not Path("small/pilot/estimates.jsonl").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_behind_a_proxy_the_public_address_is_needed_since_it_keeps_cookies_to_https(
+    evalkit: CommandLine,
+) -> None:
+    error = evalkit.user_error("study", "serve", "small", "--behind-proxy")
+    assert error.startswith("--behind-proxy: --url is missing")

@@ -1,5 +1,6 @@
 """Each protocol from made-up images to its report, with observers whose rate is known."""
 
+import csv
 import itertools
 import json
 from collections import Counter
@@ -22,6 +23,7 @@ class Finished:
     """A study that simulated people went through."""
 
     def __init__(self, folder: Path, observer: str, rates: tuple[str, ...]) -> None:
+        self.folder = folder
         self.outcomes = run_simulation(folder, None, observer, rates, 3, replace=False)
         estimates = run_analysis(folder, None).read_text(encoding="utf-8").splitlines()
         self.responses = read_csv(folder / "simulated" / "responses.csv", Response)
@@ -30,6 +32,11 @@ class Finished:
         self.page = (
             write_report(folder, "simulated").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
         )
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        path = self.folder / "simulated" / "tables" / f"{name}.csv"
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
 
     def estimate(self, key: str, condition: str, versus: str = "") -> dict[str, Any]:
         (found,) = [
@@ -95,6 +102,8 @@ def test_yes_no_reports_the_errors_on_fakes_and_reals_apart_and_together(tmp_pat
             f"misjudged {100 * together['value']:.1f} % of the images in {condition}’s sessions" in study.page
         )
         mine = [row for row in study.scored if row.condition == condition]
+        (row,) = [row for row in study.table("main") if row["condition"] == condition]
+        assert int(row["trials"]) == len(mine) // 2, "those that showed a fake"
         assert together["value"] == pytest.approx(sum(row.outcome == 0 for row in mine) / len(mine))
 
 
@@ -117,6 +126,7 @@ def test_a_timed_staircase_finds_the_time_that_observers_need(tmp_path: Path) ->
         assert modal["n"] == {"workers": PEOPLE, "trials": PEOPLE * 38}
         reversals = study.estimate("reversal_exposure", condition)["value"]
         assert 270 <= reversals <= 300
+        assert "scored trials without, but for the exposure, which follows the answers;" in study.page
         assert f"met most often was {modal['value']:.1f} ms" in study.page
         each = [row for row in study.estimates if row["key"] == "modal_exposure_of_session"]
         assert len(each) == 2 * PEOPLE

@@ -7,7 +7,7 @@ import pytest
 from studies.errors import UserError
 from studies.plan import allocate, plan_session
 from studies.protocols import Issued, TimedStaircase
-from studies.records import REAL
+from studies.records import CHECK, REAL
 from tests.studies.designs import make_protocol_design
 
 PROTOCOL = TimedStaircase(practice=2, scored=8, reserve=2)
@@ -94,3 +94,23 @@ def test_the_image_is_followed_by_five_masks_of_30_ms_and_the_question(plan):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(UserError, match=message):
         make_protocol_design("timed_staircase", 20, **settings)
+
+
+def test_no_exposure_tells_a_check_from_a_scored_trial_before_it_is_answered():
+    study, images = make_protocol_design("timed_staircase", 60, practice=2, scored=12, checks={"share": 0.25})
+    images += [
+        dataclasses.replace(image, id=f"check-{image.source_id}", condition=CHECK)
+        for image in images
+        if image.condition == REAL
+    ]
+    protocol = study.protocol
+    for place in allocate(study, images):
+        plan = plan_session(study, images, place)
+        as_scored = dataclasses.replace(
+            plan, trials=tuple(dataclasses.replace(trial, phase="scored") for trial in plan.trials[2:])
+        )
+        times, alike = shown(plan, lambda _: True, protocol), shown(as_scored, lambda _: True, protocol)
+        first = next(number for number, trial in enumerate(plan.trials) if trial.phase == "check")
+        # The page holds the trial after the check before the check is answered.
+        assert times[2 : first + 2] == alike[:first]
+        assert times[first + 2] == times[first], "a check moves nothing"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from studies.errors import UserError
 from studies.records import AdminAct, Response, read_csv
 from tests.webapp.conftest import Hosting
 from tests.webapp.people import Clock, Person, refusal
-from webapp import admin, export, sessions
+from webapp import admin, export, forget, sessions
 from webapp.admin import password
 from webapp.admin.figures import SAME_SIDE_RUN, figures, spread
 from webapp.hosting import HostedStudy
 from webapp.recruitment import Visitor
+from webapp.tables import MoneyActRow, StudyRow
 
 # Pause, resume, close
 
@@ -50,6 +52,37 @@ def test_closing_erases_the_raw_ids_and_is_for_good(hosted: HostedStudy) -> None
     for state in ("open", "paused"):
         with pytest.raises(UserError, match="A closed study is not reopened"):
             admin.set_state(hosted, state, "dashboard")
+
+
+def test_who_only_had_a_bonus_still_counts_as_unpaid(hosted: HostedStudy, clock: Clock) -> None:
+    from webapp import payments
+
+    person = Person.begin(hosted, "w1").walk()
+    for act, unpaid in (("bonus", 1), ("approve", 0)):
+        with hosted.database.write() as db:
+            if act == "bonus":
+                payments.remember(hosted, db, person.row, Visitor("w1"))
+            [row] = payments.payments_of(hosted, db)
+            here = {"study": row.study, "data": row.data, "payment_id": row.id, "at": clock()}
+            db.add(MoneyActRow(act=act, amount_cents=50, state="done", **here))
+        traces = forget.find(hosted, "w1")
+        assert traces is not None
+        assert (admin.running(hosted).unpaid, traces.owed) == (unpaid, bool(unpaid))
+
+
+def test_closing_takes_the_ids_out_of_the_sqlite_file_too(hosted: HostedStudy) -> None:
+    from webapp import payments
+
+    if not hosted.config.database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's files are its own; VACUUM gives the space back")
+    person = Person.begin(hosted, "w1").walk()
+    with hosted.database.write() as db:
+        payments.remember(hosted, db, person.row, Visitor("w1"))
+        sealed = payments.payments_of(hosted, db)[0].encrypted
+    admin.set_state(hosted, "closed", "command line")
+    path = Path(str(hosted.database.engine.url.database))
+    for part in (path, path.with_name(f"{path.name}-wal")):
+        assert sealed.encode() not in (part.read_bytes() if part.exists() else b"")
 
 
 def test_a_study_is_not_closed_over_the_heads_of_people_in_the_middle(
@@ -147,6 +180,7 @@ def test_flags_name_what_is_odd_about_a_session(hosted: HostedStudy) -> None:
         "voids": made(6, void_reason="hidden", choice="", outcome=None),
         "fast": made(3, rt_ms=150.0) + made(20, rt_ms=900.0, side_1="left", side_2="right"),
         "same": made(SAME_SIDE_RUN, choice="first", side_1="left"),
+        "same button": made(SAME_SIDE_RUN, choice="real", side_1="centre", side_2=""),
         "checks": made(1, phase="check", outcome=0.0) + made(1, phase="check", outcome=1.0),
         "exposure": made(5, flags="exposure"),
         "slow": made(1, flags="slow"),
@@ -157,6 +191,7 @@ def test_flags_name_what_is_odd_about_a_session(hosted: HostedStudy) -> None:
     assert found.flags["voids"] == ("6 void trials, limit 5",)
     assert "3 answers under 200 ms" in found.flags["fast"]
     assert found.flags["same"] == (f"{SAME_SIDE_RUN} times the same side in a row",)
+    assert found.flags["same button"] == found.flags["same"]
     assert found.flags["checks"] == ("1 of 2 checks failed",)
     assert found.flags["exposure"] == ("5 trials shown too long or too short",)
     assert found.flags["slow"] == ("1 trials left open for long",)
@@ -238,3 +273,14 @@ def test_tries_to_sign_in_are_counted_over_all_server_processes(
     assert password.failed_sign_ins(hosted) == 5
     clock.advance(1.1)
     assert password.may_try(other)
+
+
+def test_a_flood_of_tries_to_sign_in_does_not_wait_for_anybody_who_writes(
+    hosting: Hosting, hosted: HostedStudy
+) -> None:
+    """Else a flood would take turns with the participants' answers."""
+    other = hosting()
+    assert [password.may_try(hosted) for _ in range(5)] == [True] * 5
+    with ThreadPoolExecutor(1) as pool, other.database.write() as db:  # the lock goes first, also on failure
+        db.get_one(StudyRow, (hosted.study.id, hosted.data), with_for_update=True)
+        assert pool.submit(password.may_try, hosted).result(timeout=5) is False

@@ -194,3 +194,14 @@ def test_no_scored_trial_ever_shows_an_obvious_fake(hosted: HostedStudy) -> None
             assert (fakes == {CHECK}) == (trial.phase == "check")
             assert fakes <= {CHECK, "alpha", "beta"}
             assert fakes.isdisjoint(set(NOT_GENERATED) - {CHECK})
+
+
+def test_a_void_check_disturbs_no_session(hosting: Hosting, tmp_path: Path) -> None:
+    folder = with_checks(tmp_path / "void", exclusions={"max_void_trials": 1})
+    hosted = hosting("simulated", where=folder)
+    for spoilt, flags in (("check", ""), ("scored", "disturbed")):
+        person = Person.begin(hosted, spoilt).walk(PRACTICE)
+        while person.truth(person.ids[0]).phase != spoilt:
+            person.answer(right(person.truth(person.ids[0])))
+        person.spoil()
+        assert export.sessions(hosted)[-1].flags == flags

@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from studies.records import AdminAct, LiveEstimate, Response, read_csv
+from tests.made_up_study import make_study
 from tests.webapp.conftest import Hosting
 from tests.webapp.people import Clock, Person, arrive
 from webapp import admin
@@ -345,3 +346,31 @@ def test_the_session_list_is_paged(researcher: Researcher, monkeypatch: pytest.M
     assert "Newer" in pages[1]
     assert "Older" not in pages[1]
     assert researcher.get("/dashboard/panels/sessions?page=x").status_code == 200
+
+
+# Other protocols
+
+
+@pytest.mark.parametrize(
+    ("protocol", "study", "asked", "unsaid"),
+    [
+        ("preference", {"design": "within"}, "“Which image is better?”", "Labeled real"),
+        ("yes_no", {}, "“Is this image real or fake?”", "Answers on the left"),
+    ],
+)
+def test_a_study_is_shown_with_its_own_question_and_without_what_it_does_not_have(
+    hosting: Hosting, tmp_path: Path, protocol: str, study: dict[str, str], asked: str, unsaid: str
+) -> None:
+    hosted = hosting(
+        where=make_study(tmp_path / "other", study=study, protocol={"name": protocol, "exposure_ms": 0})
+    )
+    password.store_password(hosted.config.folder, PASSWORD)
+    someone = Researcher(hosted)
+    someone.sign_in()
+    text = someone.text()
+    assert asked in text
+    assert "Which image was" not in text
+    assert unsaid not in text
+    assert "stay until the answer" in text
+    assert ("it has no fool rate" in text) == (protocol == "preference")
+    assert ("When to show the fool rate" in text) == (protocol == "yes_no")

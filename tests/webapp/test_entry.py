@@ -1,5 +1,6 @@
 """The first step: from a link to the consent, at a clean address, under nobody's name."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from studies.design import load_study
 from studies.errors import UserError
 from tests.webapp.coming import Comer, headings, recruit
 from tests.webapp.conftest import Hosting
-from tests.webapp.people import hashed, row_counts
+from tests.webapp.people import hashed, row_counts, states
 from webapp.app import create_app
 from webapp.hosting import HostedStudy
 from webapp.identity import invite_digest, payment_key, submission_digest, worker_hash
@@ -59,7 +60,7 @@ def test_the_arrival_and_the_session_say_who_by_a_keyed_hash_and_how_by_a_name(h
 
 def test_a_refused_entry_meets_a_kind_page_with_its_reason_and_leaves_no_row(refusing: HostedStudy) -> None:
     comer = Comer(refusing)
-    reply = comer.get("/?worker_id=w1&refuse=unproven")
+    reply = comer.get("/?worker_id=w1&refuse=odd")
     assert (reply.status_code, headings(reply)) == (403, ["That did not work"])
     assert "The proof &lt;b&gt;does not hold&lt;/b&gt;." in reply.text
     assert "study@lab.example" in reply.text
@@ -72,7 +73,23 @@ def test_who_has_a_session_in_this_browser_goes_on_even_if_the_link_is_no_longer
 ) -> None:
     comer = Comer(refusing).begin("/?worker_id=w1")
     assert comer.come("/?worker_id=w1&refuse=ended") == "/session"
-    assert Comer(refusing).come("/?worker_id=w1&refuse=ended") == "That did not work"
+    assert Comer(refusing).come("/?worker_id=w1&refuse=ended") == "You cannot begin any more"
+
+
+def test_who_declines_does_not_end_the_session_of_somebody_else_in_the_same_browser(
+    hosted: HostedStudy,
+) -> None:
+    comer = Comer(hosted).begin("/?worker_id=w1")
+    assert comer.come("/?worker_id=w2") == "/consent"
+    page = comer.get("/consent").text
+    no = re.search(r'<form[^>]*action="/stop">.*?</form>', page, re.DOTALL)
+    assert no is not None
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', no[0]))
+    assert comer.client.post("/stop", data=fields).status_code == 200
+    assert states(hosted) == {"active": 1}
+    assert comer.come("/?worker_id=w1") == "/session"
+    assert comer.client.post("/stop", data={"csrf_token": fields["csrf_token"]}).status_code == 200
+    assert states(hosted) == {"stopped": 1}
 
 
 def test_a_preview_begins_whatever_the_link_says(hosting: Hosting, folder: Path) -> None:

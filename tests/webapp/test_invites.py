@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.webapp.coming import Comer, headings, recruit
+from tests.webapp.coming import CSRF, Comer, headings, recruit
 from tests.webapp.conftest import Hosting
 from tests.webapp.people import Clock, arrive, dump, row_counts, states
 from webapp import export, identity, invites, sessions
@@ -55,6 +55,18 @@ def test_a_link_that_was_opened_and_not_consented_to_stays_usable_for_anybody(ho
         "returning",
         "admitted",
     ]
+
+
+def test_who_declined_and_changes_the_mind_comes_by_the_link_again_and_spends_it(hosted: HostedStudy) -> None:
+    shared, person = link(hosted), Comer(hosted)
+    person.come(shared)
+    token = CSRF.search(person.get("/consent").text)
+    assert token is not None
+    person.client.post("/stop", data={"csrf_token": token[1]})
+    assert person.agree().location == "/"
+    assert (used(hosted), row_counts(hosted)["sessions"]) == (0, 0)
+    person.begin(shared)
+    assert used(hosted) == 1
 
 
 def test_who_began_with_a_link_comes_back_by_it_in_the_same_browser(hosted: HostedStudy) -> None:

@@ -23,7 +23,9 @@ from webapp import export
 from webapp.app import create_app
 from webapp.hosting import HostedStudy
 from webapp.languages import FOLDER, NAMES, SCRIPT_TEXTS, TAGS, say, script_texts
+from webapp.sessions import REFUSALS
 from webapp.views.participant import CONSENT_TEXT
+from webapp.views.refusals import PAGES
 
 ROOT = Path(webapp.__file__).parents[1]
 MAPPING = [("templates/dashboard**", "ignore"), ("**.py", "python"), ("**.html", "jinja2")]
@@ -254,6 +256,23 @@ def test_refusals_and_errors_are_said_in_the_language_of_the_study(hosting: Host
     submit(client, "/consent", "/consent", agree="yes")
     stranger = visit(hosting("live", where=tmp_path / "zh"))
     assert "您已经参加过了" in stranger.get("/?worker_id=w1").text
+
+
+def test_every_reason_not_to_let_somebody_in_has_a_page_in_every_language() -> None:
+    """The codes are read in the source, so that a new one cannot be forgotten."""
+    sources = [
+        *(ROOT / "webapp" / "recruitment").glob("*.py"),
+        ROOT / "webapp" / "views" / "participant.py",
+        ROOT / "webapp" / "views" / "limits.py",
+    ]
+    text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    codes = set(re.findall(r'EntryRefused\(\s*"(\w+)"', text))
+    codes |= set(re.findall(r'Refusal\(\s*4\d\d, "(\w+)"', text)) | REFUSALS.keys()
+    assert {"unproven", "ended", "too_many", "nobody", "full"} <= codes
+    assert codes | {"returning", "unknown_session"} == PAGES.keys()
+    filled = [Told(each.text, (("contact", "@"),)) for page in PAGES.values() for each in page]
+    latin = [each.text for each in filled if re.search("[A-Za-z]{3}", say(each, "zh"))]
+    assert latin == []
 
 
 @pytest.mark.parametrize(

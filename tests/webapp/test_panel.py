@@ -148,6 +148,8 @@ def test_a_way_back_that_needs_no_id_outlives_the_ids() -> None:
         ({"completion": "https://p.example/{submission}"}, "{submission} is not known"),
         ({"completion": "{to}/x", "keep": ("to",)}, "name the hosts that it may choose"),
         ({"completion": "{worker}/x", "hosts": ("p.example",)}, "name the hosts"),
+        ({"completion": "{to}{worker}", "keep": ("to",), "hosts": ("p.example",)}, "after {to} comes a /"),
+        ({"completion": "{to}.evil/x", "keep": ("to",), "hosts": ("p.example",)}, "after {to} comes a /"),
         ({"submit": "post"}, "say in `completion` where the form is posted to"),
         ({"worker": "a b"}, "named by letters, digits, _ and -"),
         ({"worker": "id", "submission": "id"}, "each parameter of the link has one meaning"),

@@ -10,9 +10,10 @@ from tests.webapp.conftest import Hosting
 from tests.webapp.fake_prolific import FakeProlific
 from tests.webapp.on_prolific import acts, api, begin, finish, published, recruit
 from tests.webapp.people import Clock, Person
-from webapp import payouts, sessions
+from webapp import admin, payouts, sessions
 from webapp.hosting import HostedStudy
 from webapp.payouts import acts as money
+from webapp.recruitment.prolific_study import fixed_code
 
 
 class Killed(BaseException):
@@ -300,6 +301,17 @@ def test_a_file_of_amounts_with_a_slip_is_refused_by_its_line(
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         payouts.read_amounts(path)
+
+
+def test_a_closed_study_says_that_nobody_can_be_told_apart_and_pays_nobody(
+    hosted: HostedStudy, prolific: FakeProlific
+) -> None:
+    finish(hosted, prolific, "good", published(hosted, prolific))
+    admin.set_state(hosted, "closed", "command line")
+    code = fixed_code(hosted)
+    with pytest.raises(UserError, match=f"the live study is closed.*approve on Prolific: its code {code}"):
+        call(hosted, prolific)
+    assert prolific.paid == {}
 
 
 def test_a_file_of_amounts_may_have_a_heading_and_empty_lines(tmp_path: Path) -> None:

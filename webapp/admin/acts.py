@@ -98,7 +98,9 @@ def set_state(hosted: HostedStudy, state: State, who: Who, detail: str = "") -> 
             detail = " ".join(part for part in (detail, f"{dropped} raw worker ids dropped.") if part)
         row.state = state
         note_act(hosted, db, who, ACT_OF[state], detail)
-        return True
+    if state == "closed":
+        hosted.database.scrub()
+    return True
 
 
 def _refuse_while_active(hosted: HostedStudy, db: Session) -> None:
@@ -138,7 +140,10 @@ def running(hosted: HostedStudy) -> Running:
         kept = select(PaymentRow.id).where(
             PaymentRow.study == hosted.study.id, PaymentRow.data == hosted.data, PaymentRow.encrypted != ""
         )
-        paid = select(MoneyActRow.payment_id).where(MoneyActRow.state == "done")
+        paid = select(MoneyActRow.payment_id).where(
+            MoneyActRow.state == "done",
+            MoneyActRow.act != "bonus",  # which comes on top
+        )
         owed = kept.join(SessionRow, SessionRow.id == PaymentRow.session_id).where(
             SessionRow.state == "finished", PaymentRow.id.not_in(paid)
         )

@@ -209,7 +209,8 @@ def _odd(rows: Sequence[Response], max_void_trials: int | None) -> Iterable[str]
     fast = sum(row.rt_ms is not None and row.rt_ms < FAST_MS for row in scored)
     if scored and fast > FAST_SHARE * len(scored):
         yield f"{fast} answers under {FAST_MS:.0f} ms"
-    run = _longest_run([_chosen_side(row) for row in scored])
+    # Where one image is asked about, each answer has a side of its own.
+    run = _longest_run([_chosen_side(row) or row.choice for row in scored])
     if run >= SAME_SIDE_RUN:
         yield f"{run} times the same side in a row"
     off = sum("exposure" in row.flags.split() for row in kept)

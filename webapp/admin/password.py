@@ -80,8 +80,12 @@ def mark(hosted: HostedStudy) -> str:
 def may_try(hosted: HostedStudy) -> bool:
     """Count a try to sign in, before the password is looked at; False = too many within a minute.
 
-    Counted in the database, so that the limit holds over all worker processes and restarts.
+    Counted in the database, so that the limit holds over all worker processes and restarts. Who is refused only reads:
+    a flood of tries must not stand in the way of answers.
     """
+    with hosted.database.read() as db:
+        if _tries(hosted, db, hosted.clock() - 60_000) >= TRIES_PER_MINUTE:
+            return False
     with hosted.database.write() as db:
         db.get_one(StudyRow, (hosted.study.id, hosted.data), with_for_update=True)
         if _tries(hosted, db, hosted.clock() - 60_000) >= TRIES_PER_MINUTE:

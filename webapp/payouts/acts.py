@@ -299,7 +299,10 @@ def _moved(result: Any) -> int:
 def _send_together(hosted: HostedStudy, acts: list[int], reference: str) -> bool:
     """Mark all of them as sent, or none; another process may have been first."""
     with hosted.database.write() as db:
-        rows = list(db.scalars(select(MoneyActRow).where(MoneyActRow.id.in_(acts)).with_for_update()))
+        wanted = select(MoneyActRow).where(MoneyActRow.id.in_(acts)).order_by(MoneyActRow.id)
+        rows = list(
+            db.scalars(wanted.with_for_update())
+        )  # in order, so that two payers wait and do not deadlock
         if any(row.state != "planned" for row in rows):
             return False
         for row in rows:

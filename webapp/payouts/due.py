@@ -10,7 +10,8 @@ from sqlalchemy import select
 from studies.errors import UserError, did_you_mean
 from webapp.hosting import HostedStudy
 from webapp.payouts.states import Submission, Synced
-from webapp.tables import MoneyActRow
+from webapp.recruitment.prolific_study import fixed_code
+from webapp.tables import MoneyActRow, StudyRow
 
 MOST_CENTS = 100_000
 """Of one bonus; a larger one is more likely a slip than meant."""
@@ -73,8 +74,9 @@ def due(
         also: Sessions or submissions to approve although they did not finish here.
 
     Raises:
-        UserError: A name is unknown, or what is asked for was done in another way.
+        UserError: The study is closed, a name is unknown, or what is asked for was done in another way.
     """
+    _refuse_closed(hosted)
     with hosted.database.read() as db:
         query = select(MoneyActRow).where(
             MoneyActRow.study == hosted.study.id, MoneyActRow.data == hosted.data
@@ -95,6 +97,18 @@ def due(
         screen_outs=out,
         unclear=[row for row in acts.values() if row.state == "sent"],
     )
+
+
+def _refuse_closed(hosted: HostedStudy) -> None:
+    """Closing drops what leads from a submission to its session, so nobody could be told apart."""
+    with hosted.database.read() as db:
+        row = db.get(StudyRow, (hosted.study.id, hosted.data))
+    if row is not None and row.state == "closed":
+        raise UserError(
+            f"{hosted.config.folder}: the {hosted.data} study is closed, and what led from submissions to sessions is "
+            "erased, so nobody can be paid from here any more. What is still due, approve on Prolific: its code "
+            f"{fixed_code(hosted)} was shown only to those who finished."
+        )
 
 
 def _line(submission: Submission, approved: set[str], leaving: set[str]) -> Line:

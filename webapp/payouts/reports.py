@@ -52,6 +52,9 @@ def receive(hosted: HostedStudy, headers: Mapping[str, str], body: bytes) -> str
     event = _event_id(headers, body)
     happened = _moment(headers.get(HAPPENED, "")) or _moment(headers.get(TIMESTAMP, "")) or hosted.clock()
     if report.get("event_type") == "study.status.change":
+        row = launched(hosted, NAME)
+        if row is None or report.get("resource_id") != row.external_id:
+            return "ignored"  # and not kept: in a shared database it is another study's to keep
         return _once(hosted, event, "study.status.change", lambda db: _study_changed(hosted, db, report))
     if report.get("event_type") != "submission.status.change":
         return "ignored"
@@ -59,15 +62,15 @@ def receive(hosted: HostedStudy, headers: Mapping[str, str], body: bytes) -> str
     if not isinstance(submission, str) or state not in RANKS:
         return "ignored"
     with hosted.database.read() as db:
-        row = payments.find_submission(hosted, db, submission)
+        payment_row = payments.find_submission(hosted, db, submission)
         if db.get(HookRow, event) is not None:
             return "known"
-    if row is None:  # of another study in the workspace, or of somebody who never began here
+    if payment_row is None:  # of another study in the workspace, or of somebody who never began here
         return "ignored"
-    if _is_news(row, state, happened):
+    if _is_news(payment_row, state, happened):
         # Before it is kept: if the process dies in between, the report comes again and does both.
-        give_back(hosted, row.session_id, state)
-    payment = row.id
+        give_back(hosted, payment_row.session_id, state)
+    payment = payment_row.id
     return _once(
         hosted,
         event,

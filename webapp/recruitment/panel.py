@@ -80,6 +80,13 @@ class Panel(Recruiter):
                     "a link decides where people go back to, so name the hosts that it may choose, for example "
                     '["www.mturk.com"], and the parameter in `keep`.',
                 )
+            if not re.match(r"/|$", _PLACEHOLDER.sub("", panel.completion, count=1)):
+                raise refuse_setting(
+                    "panel.completion",
+                    panel.completion,
+                    f"after {{{self._kept_address()}}} comes a /, or nothing: what else stood there would be part of the "
+                    "host's name.",
+                )
             return
         address = _FIXED_ADDRESS.match(panel.completion)
         if (

@@ -1,6 +1,9 @@
 /** An outline that is fitted to a bank card: how many CSS pixels are 85.60 mm on this screen. */
 
 const CARD_HEIGHT_SHARE = 53.98 / 85.6;
+/** Where there is less room than this the card stands upright: no telephone is as wide as a card is long. */
+const ROOM_TO_LIE = 480;
+const MOST = 800;
 
 const box = document.querySelector("#calibration");
 const outline = box.querySelector(".card-outline");
@@ -11,8 +14,15 @@ const fields = box.closest("form").elements;
 let touched = false;
 
 function draw() {
-  outline.style.width = `${slider.value}px`;
-  outline.style.height = `${slider.value * CARD_HEIGHT_SHARE}px`;
+  const room = slider.clientWidth;
+  const upright = room < ROOM_TO_LIE;
+  // The outline is never cut off; whose card is larger than that has none that fits.
+  const before = slider.value;
+  slider.max = Math.min(MOST, Math.floor(upright ? room / CARD_HEIGHT_SHARE : room));
+  if (slider.value !== before) touched = false;
+  const [long, short] = [`${slider.value}px`, `${slider.value * CARD_HEIGHT_SHARE}px`];
+  outline.style.width = upright ? short : long;
+  outline.style.height = upright ? long : short;
   slider.disabled = noCard.checked;
   outline.hidden = noCard.checked;
   const given = touched && !noCard.checked;

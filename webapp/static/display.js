@@ -66,9 +66,15 @@ export class Display {
     this.arrange();
   }
 
-  /** Shows all loaded images at once, untimed: the feedback of a practice trial. */
-  reveal() {
-    for (const canvas of this.#canvases.values()) canvas.style.opacity = "1";
+  /**
+   * Shows loaded images at once, untimed: the feedback of a practice trial.
+   * @param {Array<string>} slots which; a picture shown before would stand in the place of the two after it
+   */
+  reveal(slots) {
+    for (const slot of slots) {
+      const canvas = this.#canvases.get(slot);
+      if (canvas) canvas.style.opacity = "1";
+    }
   }
 
   /** Takes everything off the stage and forgets its pixels. */

@@ -25,13 +25,15 @@ export async function showFeedback(parts, feedback, issue, choice, bitmaps) {
       if (slot === chosen) marks.push(frameAround(parts.geometry.place(side), feedback.correct));
     }
     parts.captions.replaceChildren(...marks);
-    parts.verdict.style.top = `${parts.geometry.below("centre", 0).top + 60}px`;
+    const lowest = [...parts.captions.querySelectorAll(".caption")].map((each) => each.getBoundingClientRect().bottom);
+    const last = window.innerHeight - parts.verdict.offsetHeight - 8;
+    parts.verdict.style.top = `${Math.min(Math.max(...lowest) + 8, last)}px`;
   };
-  parts.verdict.textContent = verdict(feedback, sides, chosen);
   parts.captions.hidden = false;
+  parts.verdict.textContent = verdict(feedback, sides, chosen);
   draw();
   window.addEventListener("resize", draw);
-  parts.display.reveal();
+  parts.display.reveal(Object.keys(feedback.truth));
   await parts.clock.wait(SHOWN_MS);
   window.removeEventListener("resize", draw);
   parts.display.clear();
@@ -58,6 +60,9 @@ function caption(geometry, side, truth, note) {
   const item = document.createElement("p");
   item.className = "caption";
   item.textContent = known(truth) ? say(truth) : truth;
+  // As wide as leaves its neighbour alone; a lone caption may take the window.
+  const apart = geometry.across > 1 ? geometry.size.width + geometry.size.gap - 12 : window.innerWidth;
+  item.style.width = `${Math.min(apart, 2 * Math.min(middle, window.innerWidth - middle) - 8)}px`;
   item.style.left = `${middle}px`;
   item.style.top = `${top - 6}px`;
   const small = document.createElement("span");

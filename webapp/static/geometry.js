@@ -87,8 +87,9 @@ export class Geometry {
     };
   }
 
+  /** Of the page before it is scrolled: the stage does not scroll, and a trial begins at the top. */
   #topEdge() {
-    return this.top.getBoundingClientRect().bottom;
+    return this.top.getBoundingClientRect().bottom + window.scrollY;
   }
 }
 

@@ -51,13 +51,16 @@ export class Question {
     for (const item of buttons) {
       const { middle, top } = this.geometry.below(item.dataset.side, item.offsetHeight);
       const half = item.offsetWidth / 2;
-      const inside = Math.max(half + 8, Math.min(middle, window.innerWidth - half - 8));
+      // Two buttons need more room than two small images do.
+      const aside = place.left + place.width / 2 + { left: -1, right: 1, centre: 0 }[item.dataset.side] * (half + 6);
+      const wanted = { left: Math.min, right: Math.max, centre: (a) => a }[item.dataset.side](middle, aside);
+      const inside = Math.max(half + 4, Math.min(wanted, window.innerWidth - half - 4));
       item.style.left = `${inside}px`;
       item.style.top = `${Math.min(top + down, window.innerHeight - item.offsetHeight - 8)}px`;
       upper = Math.min(upper, top + down);
     }
-    const wanted = this.besideImages ? Infinity : place.top + place.height / 2;
-    const middle = Math.min(wanted, upper - this.text.offsetHeight / 2 - (this.besideImages ? 4 : 8));
+    const free = this.besideImages ? Infinity : place.top + place.height / 2;
+    const middle = Math.min(free, upper - this.text.offsetHeight / 2 - (this.besideImages ? 4 : 8));
     this.text.style.top = `${middle}px`;
   }
 

@@ -39,7 +39,8 @@ def show() -> str:
     return render_template(
         "dashboard/page.html",
         study=study.study.id,
-        question=study.study.question,
+        question=str(study.study.protocol.instructions(study.study.question).asked),
+        rated=_rated(),
         design=study.study.study.design,
         data=study.data,
         panels={name: _render(name) for name in PANELS},
@@ -94,17 +95,30 @@ def _people() -> dict[str, Any]:
     return {"arrivals": admin.arrival_counts(hosted()), "figures": _snapshot().figures}
 
 
+def _rated() -> bool:
+    """Whether the protocol has fool rates at all."""
+    return "fool_rate" in hosted().study.protocol.analyses
+
+
 def _rate() -> dict[str, Any]:
-    return {"running": _running(), "estimates": _snapshot().estimates, "in_words": admin.in_words}
+    return {
+        "running": _running(),
+        "estimates": _snapshot().estimates,
+        "in_words": admin.in_words,
+        "rated": _rated(),
+        "numbers": hosted().study.protocol.analyses,
+    }
 
 
 def _timing() -> dict[str, Any]:
-    return {"figures": _snapshot().figures}
+    untimed = getattr(hosted().study.protocol, "exposure_ms", None) == 0
+    return {"figures": _snapshot().figures, "untimed": untimed}
 
 
 def _answers() -> dict[str, Any]:
-    sequential = getattr(hosted().study.protocol, "presentation", "") == "sequential"
-    return {"figures": _snapshot().figures, "sequential": sequential}
+    protocol = hosted().study.protocol
+    sequential = getattr(protocol, "presentation", "") == "sequential"
+    return {"figures": _snapshot().figures, "sequential": sequential, "sides": protocol.images_per_trial > 1}
 
 
 def _money() -> dict[str, Any]:

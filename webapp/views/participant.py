@@ -128,7 +128,8 @@ def accept() -> Any:
     known = sessions.find_session(study, cookie_token())
     if known is None or known.worker != session["worker"]:
         visitor = payments.unseal(study, session.get("visitor"))
-        if visitor is None and recruiter().keeps_id:  # the key was changed meanwhile
+        declined = "visitor" not in session
+        if declined or (visitor is None and session["visitor"]):  # or the key was changed meanwhile
             return redirect(url_for("participant.enter"), SEE_OTHER)
         session["token"] = _claim(visitor)
     session.pop("visitor", None)
@@ -283,6 +284,12 @@ def expired() -> Any:
 def stop() -> Any:
     """The participant stops, or does not begin; what was answered stays, the place goes to somebody else."""
     session.pop("visitor", None)  # who declines leaves no id, not even an encrypted one in the own cookie
-    if cookie_token() is not None:
+    if cookie_token() is not None and not _declines_beside_somebody():
         sessions.stop(hosted(), cookie_token())
     return render_template("stopped.html", pay=ethics().pay)
+
+
+def _declines_beside_somebody() -> bool:
+    """Whether this is the consent page's No of somebody new, at a browser in which somebody else has a session."""
+    known = sessions.find_session(hosted(), cookie_token())
+    return "declined" in request.form and known is not None and known.worker != session.get("worker")

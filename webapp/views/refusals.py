@@ -5,6 +5,7 @@ from webapp.languages import say
 from webapp.sessions import Refusal
 from webapp.views import ethics, language
 
+OPEN_AGAIN = told("Please open the study again from the place where you found it.")
 MISTAKE = told("If you think this is a mistake, please write to {contact}.")
 
 PAGES: dict[str, tuple[Told, ...]] = {
@@ -64,6 +65,36 @@ PAGES: dict[str, tuple[Told, ...]] = {
         told("This link has been used"),
         told("Each link is good for one person, and somebody has begun the study with this one."),
         told("If that was you, open the link again in the same browser that you began with."),
+        MISTAKE,
+    ),
+    "other_study": (
+        told("This link belongs to another study"),
+        OPEN_AGAIN,
+        MISTAKE,
+    ),
+    "unproven": (
+        told("We could not check this link"),
+        told("It may have expired, or it was made for somebody else."),
+        OPEN_AGAIN,
+        MISTAKE,
+    ),
+    "ended": (
+        told("You cannot begin any more"),
+        told("On the site that you came from, your participation in this study has ended already."),
+        MISTAKE,
+    ),
+    "panel_unavailable": (
+        told("Please try again in a minute"),
+        told("The site that you came from did not answer just now."),
+        OPEN_AGAIN,
+    ),
+    "too_many": (
+        told("Too many requests at once"),
+        told("Please wait a moment, then load the page again."),
+    ),
+    "unknown_session": (
+        told("This browser has no session here"),
+        OPEN_AGAIN,
         MISTAKE,
     ),
 }
