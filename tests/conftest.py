@@ -13,7 +13,7 @@ from tests.made_up_study import make_study
 SHARED_DATA = "EVALKIT_SHARED_DATA"
 
 
-SLOW_FOLDERS = ("webapp", "end_to_end", "browser")
+SLOW_FOLDERS = ("webapp", "end_to_end", "reliability", "browser")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,7 +23,10 @@ NO_PARTICIPANT = ("dashboard", "vendor")
 """What is called so in these folders, only researchers see."""
 PAGE_TEXTS = ("views/participant.py", "views/refusals.py", "views/setup.py", "languages.py")
 """Texts that participants read and that stand in code; the protocol's are added."""
-WHAT = {"stimuli": "the stimulus bundle", "page": "the participant page"}
+WHAT = {
+    "stimuli": "the stimulus bundle",
+    "page": "the participant page, which comes with evalkit (another version of it?)",
+}
 DECISIONS = ("exclusions", "analysis", "recruitment", "ethics")
 """Tables of study.toml that decide what is made of the answers, not what participants met."""
 PARTS = ("design", "decisions", "stimuli", "page")

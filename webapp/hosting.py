@@ -235,6 +235,12 @@ def discard(db: Session, study: str, data: str, tables: Sequence[type[Base]] = _
     db.expire_all()
 
 
+def was_served(hosted: HostedStudy) -> bool:
+    """Whether a server of these data has been started at some time, so that people may come."""
+    with hosted.database.read() as db:
+        return db.get(StudyRow, (hosted.study.id, hosted.data)) is not None
+
+
 def count_sessions(hosted: HostedStudy) -> int:
     """Sessions that have begun, whatever became of them."""
     with hosted.database.read() as db:

@@ -9,15 +9,20 @@ from evalkit.cli.messages import say
 from studies.errors import UserError
 from studies.records import DATA_KINDS, DataKind
 from webapp.config import reading_config
-from webapp.hosting import HostedStudy, count_sessions, host
+from webapp.hosting import HostedStudy, count_sessions, host, was_served
 
 data_option = click.option(
     "--data", type=click.Choice(DATA_KINDS), help="Which data; without it live, or what there is."
 )
 
 
-def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
+def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) -> HostedStudy:
     """The study with the data that was asked for, or that there is; says so where it is not live.
+
+    Args:
+        folder: The study.
+        data: What was asked for; None = live, or what there is.
+        served: Whether data that are only waited for will do: a server has been started, nobody has come yet.
 
     Raises:
         UserError: Nobody has taken part yet.
@@ -26,7 +31,7 @@ def hosted_data(folder: Path, data: DataKind | None) -> HostedStudy:
     read = host(reading_config(folder, kinds[0]), verify=False)
     for kind in kinds:
         hosted = dataclasses.replace(read, config=dataclasses.replace(read.config, data=kind))
-        if count_sessions(hosted):
+        if count_sessions(hosted) or (served and was_served(hosted)):
             if data is None and kind != "live":
                 say(f"No live data yet: this is {kind.upper()} data.")
             return hosted

@@ -18,6 +18,7 @@ from evalkit.cli.messages import say
 from studies.design import load_study
 from studies.errors import UserError
 from studies.stimuli import FOLDER as BUNDLE_FOLDER
+from studies.stimuli import load_bundle
 from webapp.config import DATABASE_VARIABLE, database_url
 from webapp.db import Database
 
@@ -69,6 +70,7 @@ def make_backup(folder: Path, out: Path) -> Path:
         UserError: No study there, no database yet, or pg_dump is missing or fails.
     """
     study, url = load_study(folder), make_url(database_url(folder))
+    load_bundle(folder, verify=False)  # nothing to serve, nothing to lose
     at = datetime.now(UTC)
     final = out / f"{study.id}-{at:%Y%m%dT%H%M%S.%fZ}"
     partial = out / f".{final.name}.partial"

@@ -31,7 +31,7 @@ WATCH_EVERY_S = 3.0
 @click.option("--watch", is_flag=True, help="Renew it every few seconds, until Ctrl-C.")
 def status(folder: Path, data: DataKind | None, as_json: bool, watch: bool) -> None:
     """How far each algorithm of the study in FOLDER has come."""
-    hosted = hosted_data(folder, data)
+    hosted = hosted_data(folder, data, served=True)
     if as_json:
         rows = [dataclasses.asdict(row) for row in admin.condition_statuses(hosted)]
         arrivals = admin.arrival_counts(hosted)

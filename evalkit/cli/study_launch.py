@@ -81,6 +81,8 @@ def _address(hosted: HostedStudy, url: str | None) -> str:
         )
     check_launch(hosted, url.rstrip("/"))
     recruiter_of(hosted.study.recruitment)  # its settings are usable
+    if url.startswith("http://"):  # only the loopback gets so far
+        warn("this address is on this machine: participants and reports of the panel cannot reach it.")
     return url.rstrip("/")
 
 

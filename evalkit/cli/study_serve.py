@@ -11,7 +11,7 @@ from evalkit.cli.messages import say, warn
 from evalkit.cli.server_lock import only_server
 from studies.errors import UserError
 from studies.records import DataKind
-from webapp import freeze
+from webapp import admin, freeze
 from webapp.admin import password
 from webapp.config import ServerConfig, server_config
 from webapp.hosting import HostedStudy, check_places, host, prepare
@@ -197,6 +197,11 @@ def _tell(hosted: HostedStudy, base: str, made: str | None) -> None:
         f"{data.capitalize()} data of {config.folder} in {'PostgreSQL' if 'postgresql' in config.database_url else 'SQLite'}."
     )
     say(f"Participants: {link}")
+    if (state := admin.running(hosted).state) != "open":
+        way_on = (
+            f"; evalkit study resume {config.folder} lets people begin again" if state == "paused" else ""
+        )
+        warn(f"the study is {state}: nobody new can begin{way_on}.")
     say(f"Dashboard:    {base}/dashboard")
     if made:
         say(

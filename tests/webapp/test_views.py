@@ -663,7 +663,8 @@ def test_every_part_of_the_freeze_is_named(folder: Path, hosting: Hosting, monke
     study, bundle = load_study(folder), load_bundle(folder)
     text = message(freeze.check, folder, study, bundle)
     assert (
-        "by its first live session: protocol.exposure_ms: 1000 -> 500; the participant page. Change" in text
+        "by its first live session: protocol.exposure_ms: 1000 -> 500; the participant page, which comes with "
+        "evalkit (another version of it?). Change" in text
     )
 
 
