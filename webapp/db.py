@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, func, inspect, select, table, text
+from sqlalchemy import Engine, create_engine, event, func, inspect, select, table
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import Session
 
@@ -33,12 +33,12 @@ class Database:
         """A transaction that may write. On SQLite it takes the write lock at once, so it never has to upgrade.
 
         Args:
-            lasting: Whether it must be on disk when it is over. Otherwise it survives whatever becomes of this
-                program, and a power failure only once a lasting transaction has followed.
+            lasting: Whether it must be on disk when it is over. Otherwise, on SQLite, it survives whatever becomes
+                of this program, and a power failure only once a lasting transaction has followed. PostgreSQL writes
+                the transactions of many to disk in one go, and could forget it when its own process dies: there
+                everything lasts.
         """
         with self._turnstile(), self._transaction("IMMEDIATE", lasting=lasting) as session:
-            if not lasting and not self.url.startswith("sqlite"):
-                session.execute(_NOT_LASTING)
             yield session
 
     @contextmanager
@@ -127,9 +127,6 @@ class Database:
         self.engine.dispose()
 
 
-_NOT_LASTING = text("SET LOCAL synchronous_commit = off")
-
-
 class _Turnstile:
     """Lets one writer through at a time, over all processes, in about the order of arrival.
 
@@ -172,7 +169,7 @@ def _engine(url: str) -> Engine:
         mode = options.get("sqlite_begin", "IMMEDIATE")
         wanted = "FULL" if options.get("lasting", True) else "NORMAL"
         if mode == "IMMEDIATE" and connection.info.get("synchronous", "FULL") != wanted:
-            connection.exec_driver_sql(f"PRAGMA synchronous={wanted}")
+            connection.connection.driver_connection.execute(f"PRAGMA synchronous={wanted}")
             connection.info["synchronous"] = wanted
         connection.exec_driver_sql(f"BEGIN {mode}")
 
