@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from evalkit.cli import COMMANDS, STUDY_COMMANDS, main
+from evalkit.cli.server import free_port
 from evalkit.cli.server_lock import only_server
 from tests.made_up_study import make_study
+from webapp.config import server_config
+from webapp.hosting import host, prepare
 
 
 @dataclass(frozen=True)
@@ -516,3 +519,32 @@ def test_behind_a_proxy_the_public_address_is_needed_since_it_keeps_cookies_to_h
 ) -> None:
     error = evalkit.user_error("study", "serve", "small", "--behind-proxy")
     assert error.startswith("--behind-proxy: --url is missing")
+
+
+def test_a_backup_of_a_study_that_was_not_built_says_how(evalkit: CommandLine, here: Path) -> None:
+    shutil.rmtree("small/stimuli")
+    message = evalkit.user_error("study", "backup", "small", "--out", "backups")
+    assert "study build" in message
+    assert not (here / "backups").exists()
+
+
+def test_status_shows_what_a_server_waits_for_before_anybody_came(evalkit: CommandLine, here: Path) -> None:
+    assert "nobody has taken part yet" in evalkit.user_error("study", "status", "small")
+    hosted = host(server_config(Path("small"), "live"))
+    prepare(hosted)
+    hosted.database.close()
+    ran = evalkit("study", "status", "small")
+    assert ran.code == 0
+    assert "live data" in ran.out
+    assert "0/3" in ran.out
+
+
+def test_a_server_of_a_paused_study_says_so(
+    evalkit: CommandLine, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = host(server_config(Path("small"), "live"))
+    prepare(hosted)
+    hosted.database.close()
+    assert evalkit("study", "pause", "small").code == 0
+    monkeypatch.setattr("evalkit.cli.server.run_server", lambda *_arguments, **named: named["ready"]())
+    assert "evalkit study resume" in evalkit("study", "serve", "small", "--port", str(free_port())).err

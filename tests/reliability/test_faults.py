@@ -45,7 +45,7 @@ class Ordeal:
     limit_s: float
 
 
-SHORT = Ordeal(people=6, scored=5, think_s=0.05, kill_every_s=1.5, restart_every_s=2.5, limit_s=150)
+SHORT = Ordeal(people=6, scored=12, think_s=0.3, kill_every_s=1.0, restart_every_s=1.5, limit_s=150)
 LONG = Ordeal(people=40, scored=40, think_s=0.4, kill_every_s=2.0, restart_every_s=10.0, limit_s=900)
 
 

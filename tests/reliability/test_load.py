@@ -46,7 +46,7 @@ def test_statements_per_request_stay_few(hosted: HostedStudy) -> None:
 
     path = f"/api/trials/{state['trials'][0]['id']}"
     begin = 1 if hosted.config.database_url.startswith("sqlite") else 0
-    assert cost(lambda: browser.get(state["trials"][0]["images"]["1"])) <= 2 + begin
+    assert cost(lambda: browser.get(state["trials"][0]["images"]["1"])) <= 1 + begin
     assert cost(lambda: browser.post(f"{path}/begun")) <= 3 + begin
     assert cost(lambda: browser.post(f"{path}/ended", DISPLAY)) <= 3 + begin
     assert cost(lambda: browser.post(f"{path}/answer", ANSWER)) <= 5 + begin
