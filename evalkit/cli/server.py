@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ from webapp.hosting import HostedStudy, host
 START_TIMEOUT_S = 60.0
 THREADS = 8
 """Per worker process; as many connections to the database at most."""
+SWITCH_S = 0.0005
+"""How long a thread may compute while others wait; Python's own 5 ms is what a request needs altogether, and who has just
+been given SQLite's write lock would wait for that long with the lock in hand."""
 FINISH_S = 20
 """How long a stopping server waits for requests that are being answered."""
 
@@ -106,6 +110,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
         A worker that is started anew shows the study that was checked, whatever lies on disk by then.
         """
+        sys.setswitchinterval(SWITCH_S)
         return create_app(self._hosted.reconnected(), live_estimate)
 
 
