@@ -1,5 +1,5 @@
 # Two commands: `make demo` and `make test`. Everything lands in this folder, nothing in the system
-# (except Debian's chromium, which `make test` installs when root, and names in one line when not).
+# (except a few Debian packages, chromium among them, which `make test` installs when root and names in one line when not).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -48,10 +48,12 @@ lint: setup
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
+TOOLS := chromium fonts-dejavu-core xvfb nginx-light
+
 browser:
-	@command -v chromium >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-dejavu-core >/dev/null; \
-	  else echo "The browser tests need Chromium: sudo apt-get install chromium fonts-dejavu-core"; exit 1; fi; }
+	@{ command -v chromium && command -v Xvfb && { command -v nginx || [ -x /usr/sbin/nginx ]; }; } >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null; \
+	  else echo "The tests of page and server need: sudo apt-get install $(TOOLS)"; exit 1; fi; }
 
 test: lint browser
 	@$(PYTHON) -m pytest -m "not reliability"
