@@ -60,7 +60,7 @@ class _QuietLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.handlers = logs.handlers()
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc]
+class _Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """A worker that says `not ready` once it was told to stop, and may go on for a while then."""
 
     drain_s = 0

@@ -175,7 +175,8 @@ class Protocol(abc.ABC):
 
         Planned trials come first, in order; then, for each void scored trial not yet replaced, the next of the
         reserve under the same index with the next attempt. Void practice trials are not replaced: nothing is
-        measured in them; nor are void checks, of which there are several. Pure; a protocol may let answers change the next exposure, never the next images.
+        measured in them; nor are void checks, of which there are several. Pure; a protocol may let answers change the
+        next exposure, never the next images.
         """
         if len(issued) < len(plan.trials):
             return plan.trials[len(issued)]
