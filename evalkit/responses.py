@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evalkit.exclusions import with_exclusions
 from studies.design import Study
 from studies.errors import UserError, did_you_mean
 from studies.records import NOT_GENERATED, REAL, Arrival, Response, Session, read_csv
 
-_KEPT = (
+COLUMNS = (
     *(
         "session",
         "worker",
@@ -126,15 +127,27 @@ def build_table(
     Raises:
         UserError: A response names an unknown condition or session, or a trial stands twice.
     """
-    every = _response_frame(responses, study)
     people = _frame(sessions, [field.name for field in dataclasses.fields(Session)])
-    _check_rows(every, people, study)
+    came = _frame(arrivals, [field.name for field in dataclasses.fields(Arrival)])
+    return table_from_frames(_frame(responses, COLUMNS), people, came, study)
+
+
+def table_from_frames(
+    responses: pd.DataFrame, sessions: pd.DataFrame, arrivals: pd.DataFrame, study: Study
+) -> ResponseTable:
+    """As `build_table`, from frames that have the records' columns (of responses, at least COLUMNS).
+
+    Raises:
+        UserError: As `build_table`.
+    """
+    every = _derived(responses, study)
+    _check_rows(every, sessions, study)
+    people = with_exclusions(sessions, every, study)
     scored = every[every["phase"] == "scored"].reset_index(drop=True)
-    people = _with_exclusions(_with_checks(people, every), scored, study)
     return ResponseTable(
         trials=_with_session(scored, people),
         sessions=people,
-        arrivals=_frame(arrivals, [field.name for field in dataclasses.fields(Arrival)]),
+        arrivals=arrivals,
         design=study.study.design,
         layout=study.protocol.layout,
     )
@@ -145,8 +158,8 @@ def _frame(rows: Iterable[Any], names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({name: [getattr(row, name) for row in rows] for name in names})
 
 
-def _response_frame(responses: Sequence[Response], study: Study) -> pd.DataFrame:
-    table = _frame(responses, _KEPT)
+def _derived(responses: pd.DataFrame, study: Study) -> pd.DataFrame:
+    table = responses[list(COLUMNS)].copy()
     table[list(_NUMBERS)] = table[list(_NUMBERS)].astype(float)
     generated_1 = ~table["condition_1"].isin(["", *NOT_GENERATED])
     generated_2 = ~table["condition_2"].isin(["", *NOT_GENERATED])
@@ -166,34 +179,6 @@ def _response_frame(responses: Sequence[Response], study: Study) -> pd.DataFrame
     fooling = table["counted"] & (generated_1 | generated_2) & about_reality
     table["fooled"] = np.where(fooling, 1.0 - table["outcome"], np.nan)
     return table
-
-
-def _with_checks(people: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
-    """Attention checks answered and failed by each session; void ones are neither."""
-    checks = every[(every["phase"] == "check") & (every["void_reason"] == "") & every["outcome"].notna()]
-    answered = checks.groupby("session").size()
-    failed = checks[checks["outcome"] < 1.0].groupby("session").size()
-    return people.assign(
-        checks=people["session"].map(answered).fillna(0).astype(int),
-        failed_checks=people["session"].map(failed).fillna(0).astype(int),
-    )
-
-
-def _with_exclusions(people: pd.DataFrame, scored: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """The rules never look at the answers to scored trials. A session that breaks several has all as its reason."""
-    void = scored[scored["void_reason"] != ""].groupby("session").size()
-    people = people.assign(void_trials=people["session"].map(void).fillna(0).astype(int))
-    rules = (
-        ("void_trials", study.exclusions.max_void_trials, "void scored trials"),
-        ("failed_checks", study.exclusions.max_failed_checks, "failed attention checks"),
-    )
-    broken = [
-        np.where(people[column] > most, f"more than {most} {what}", "")
-        for column, most, what in rules
-        if most is not None
-    ]
-    reasons = ["; ".join(filter(None, texts)) for texts in zip(*broken, strict=True)]
-    return people.assign(excluded=reasons if broken else "")
 
 
 def _with_session(scored: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
