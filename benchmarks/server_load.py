@@ -4,8 +4,8 @@
     python -m benchmarks.server_load --database postgresql --participants 500 --seconds 180 --workers 3
 
 The server is `evalkit study serve` in its own processes; client and server share the machine and the loopback. Each
-participant keeps a person's pace: 3.6 s until the question, then about 1.5 s for the answer; images are fetched and
-read, the display is reported, as the participant page does it. Afterwards every acknowledged answer is compared with
+participant keeps a person's pace: 3.6 s until the question, then about 1.5 s for the answer, in practice 2.4 s of
+feedback; images are fetched and read, the display is reported, as the participant page does it. Afterwards every acknowledged answer is compared with
 the database. Then 32 participants answer as fast as they can, and the same is asked of `benchmarks.bare_flask`.
 """
 
@@ -44,8 +44,8 @@ from webapp.tables import ResponseRow, TrialRow
 from webapp.views.api import PAGE_HEADER
 
 FLAT_OUT_CLIENTS = 32
-BLANK_S, SHOWN_S, DELAY_S = 0.9, 2.6, 0.1
-"""Before the first image, both images and the gap between them, before the question: 3.6 s."""
+BLANK_S, SHOWN_S, DELAY_S, FEEDBACK_S = 0.9, 2.6, 0.1, 2.4
+"""Before the first image, both images and the gap between them, before the question: 3.6 s; and after a practice answer."""
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 TRIALS = 50
 
@@ -191,27 +191,34 @@ class Client:
             self.page = state["page"]
             await self._fetch_new(state)
             while state["trials"] and going_on():
-                state = await self._trial(state["trials"][0]["id"], human)
+                state = await self._trial(state["trials"], human)
                 await self._fetch_new(state)
 
-    async def _trial(self, trial: int, human: bool) -> dict[str, Any]:
+    async def _trial(self, orders: list[dict[str, Any]], human: bool) -> dict[str, Any]:
+        trial, scored = orders[0]["id"], orders[0]["phase"] == "scored"
+
         async def wait(seconds: float) -> None:
             if human:
                 await asyncio.sleep(seconds)
 
         display = {"slots": {slot: {"exposure_ms": 1000.0, "frames": 60} for slot in "12"}, "refresh_hz": 60}
         await wait(BLANK_S)
-        await self._post(f"/api/trials/{trial}/begun", {})
+        if not orders[0]["begun"]:
+            await self._post(f"/api/trials/{trial}/begun", {})
         await wait(SHOWN_S)
         await self._post(f"/api/trials/{trial}/ended", display)
         think = 1.3 * math.exp(self.rng.gauss(0.0, 0.5))  # 1.5 s on average
         await wait(DELAY_S + think)
         choice = self.rng.choice(["first", "second"])
         body = {"choice": choice, "rt_ms": 1000 * think, "input": "key", "display": display}
+        if scored and len(orders) > 1:
+            body["begins"] = orders[1]["id"]
         start = time.perf_counter()
         state = await self._post(f"/api/trials/{trial}/answer", body)
         self.tally.latencies_ms.append(1000 * (time.perf_counter() - start))
         self.tally.acknowledged[trial] = choice
+        if not scored:
+            await wait(FEEDBACK_S)
         return state
 
 
@@ -277,7 +284,7 @@ async def _study_flat_out(url: str, cookies: list[str], seconds: float) -> tuple
 
 
 async def _bare_flat_out(url: str, seconds: float) -> tuple[Tally, float]:
-    """Three posts and two images per answer, as the participant page makes them."""
+    """Two posts and two images per answer, as the participant page makes them in scored trials."""
     end = time.monotonic() + seconds
 
     def visit(token: int) -> Callable[[aiohttp.ClientSession, Tally], Awaitable[None]]:
@@ -285,7 +292,7 @@ async def _bare_flat_out(url: str, seconds: float) -> tuple[Tally, float]:
             client = Client(http, url, "", tally, random.Random(token))
             while time.monotonic() < end:
                 await asyncio.gather(client._ask("GET", "/i/a"), client._ask("GET", "/i/b"))
-                for _ in range(3):
+                for _ in range(2):
                     start = time.perf_counter()
                     await client._post(f"/answer/{token}", {"choice": "first", "rt_ms": 1000})
                 tally.latencies_ms.append(1000 * (time.perf_counter() - start))

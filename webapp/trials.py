@@ -101,6 +101,8 @@ class Answer(_Report):
     received_ms: Moment = None
     """As in the display; after a reload the display is another page load's."""
     client_clock: ClientClock = ""
+    begins: int | None = None
+    """The trial that the page shows next without waiting for anybody: begun with this answer, by the same request."""
     display: Display | None = None
 
 
@@ -138,6 +140,7 @@ def _order(hosted: HostedStudy, session: SessionRow, sent: Sent) -> dict[str, An
         "attempt": trial.attempt,
         "asked": trial.question,
         "resume": "question" if "ended" in sent.events else "start",
+        "begun": "begun" in sent.events,
         "images": {
             str(slot): "/i/" + image_address(hosted.config.secret_key, session.page, sent.id, slot)
             for slot in trial.shown
@@ -226,6 +229,10 @@ def answer(hosted: HostedStudy, token: str | None, page: str, trial_id: int, giv
                 _end(hosted, db, progress, sent, given.display)
             if "void" not in sent.events:
                 _store(hosted, db, progress, sent, given)
+                if given.begins is not None and [item.id for item in progress.outstanding[:1]] == [
+                    given.begins
+                ]:
+                    add_event(hosted, db, progress.outstanding[0], "begun", {})
     reply = state(
         hosted, progress
     )  # others may write meanwhile; and feedback goes out after the answer is on disk

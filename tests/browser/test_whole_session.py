@@ -20,10 +20,12 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     site = serve_study(inputs=60, practice=10, scored=40, reserve=8)
     person = come_to(site)
     told: list[dict[str, Any]] = []
+    begun: list[str] = []
 
     def listen(route: Route) -> None:
         reply = route.fetch()
         told.append(reply.json())
+        begun.extend([route.request.url] if route.request.url.endswith("/begun") else [])
         route.fulfill(response=reply)
 
     person.page.route("**/api/**", listen)
@@ -52,6 +54,8 @@ def test_a_session_of_10_and_40_trials_reaches_the_completion_code(
     assert all(row.exposure_ms_1 and row.exposure_ms_2 and row.pixel_scale == 1 for row in rows)
     assert person.problems == []
     assert_nothing_was_told(told, practice=practice)
+    # A scored trial begins with the answer before it; those after practice and after a notice report it themselves.
+    assert len(begun) == 10 + 1 + len([row for row in stalled if row.phase == "scored"])
 
 
 def assert_nothing_was_told(told: list[dict[str, Any]], *, practice: int) -> None:

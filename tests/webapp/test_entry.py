@@ -101,7 +101,18 @@ def test_a_preview_begins_whatever_the_link_says(hosting: Hosting, folder: Path)
 
 
 def test_the_consent_without_an_arrival_leads_back_to_the_entry(hosted: HostedStudy) -> None:
-    assert Comer(hosted).get("/consent").location == "/"
+    comer = Comer(hosted)
+    comer.client.set_cookie("another", "cookie")
+    assert comer.get("/consent").location == "/"
+
+
+def test_a_browser_that_keeps_no_cookies_is_told_so_instead_of_going_in_circles(hosted: HostedStudy) -> None:
+    client = create_app(hosted).test_client(use_cookies=False)
+    moved = client.get("/?worker_id=w1")
+    reply = client.get(moved.location)
+    assert (reply.status_code, moved.location) == (403, "/consent")
+    assert "Please allow cookies" in reply.text
+    assert row_counts(hosted)["sessions"] == 0
 
 
 def test_the_cookie_holds_a_hash_and_no_id(hosted: HostedStudy) -> None:

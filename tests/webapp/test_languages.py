@@ -271,7 +271,9 @@ def test_every_reason_not_to_let_somebody_in_has_a_page_in_every_language() -> N
     assert {"unproven", "ended", "too_many", "nobody", "full"} <= codes
     assert codes | {"returning", "unknown_session"} == PAGES.keys()
     filled = [Told(each.text, (("contact", "@"),)) for page in PAGES.values() for each in page]
-    latin = [each.text for each in filled if re.search("[A-Za-z]{3}", say(each, "zh"))]
+    latin = [
+        each.text for each in filled if re.search("[A-Za-z]{3}", say(each, "zh").replace("Cookie", ""))
+    ]  # as Chinese browsers call it
     assert latin == []
 
 

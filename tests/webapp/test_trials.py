@@ -93,6 +93,44 @@ def test_an_answer_before_the_trial_has_begun_is_refused(hosted: HostedStudy, pe
     assert row_counts(hosted) == before
 
 
+def test_an_answer_may_begin_the_next_trial_in_the_same_transaction(person: Person) -> None:
+    person.walk(PRACTICE)
+    first, second = person.ids
+    person.begun(first)
+    person.ended(first)
+    reply = person.send(first, begins=second)
+    assert [(order["id"], order["begun"]) for order in reply["trials"][:1]] == [(second, True)]
+    assert person.send(first, begins=second) == reply  # the answer again, its reply was lost
+    person.state = reply
+    person.ended(second)  # it needs no report of its own
+    person.state = person.send(second)
+    assert person.orders[0]["begun"] is False
+    assert refusal(person.ended)[1] == "not_begun"
+
+
+def test_a_trial_that_began_with_an_answer_and_was_left_is_spent(person: Person) -> None:
+    person.walk(PRACTICE)
+    first, second = person.ids
+    person.begun(first)
+    person.ended(first)
+    person.state = person.send(first, begins=second)
+    person.reload()
+    assert second not in person.ids
+    rows = [row for row in export.responses(person.hosted) if row.void_reason]
+    assert [(row.phase, row.void_reason) for row in rows] == [("scored", "reload")]
+
+
+def test_an_answer_begins_no_trial_but_the_next_one(person: Person) -> None:
+    other = Person.begin(person.hosted, "w2")
+    for number in (other.ids[0], 10_000, person.ids[0]):
+        trial = person.ids[0]
+        person.begun(trial)
+        person.ended(trial)
+        person.state = person.send(trial, begins=number)
+        assert not any(order["begun"] for order in person.orders)
+    assert not any(order["begun"] for order in other.reload()["trials"])
+
+
 def test_trials_out_of_order_are_refused(hosted: HostedStudy, person: Person) -> None:
     before, later = row_counts(hosted), person.ids[1]
     expected = (409, "order", "Another trial comes first.")

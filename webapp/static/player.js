@@ -166,7 +166,7 @@ async function askOnly(issue) {
 /** Shows the trial and takes its answer; returns what spoilt it, if anything did. */
 async function showAndAsk(issue) {
   const stimuli = library.get(issue.id);
-  const begun = () => api.begun(issue.id);
+  const begun = async () => issue.begun || api.begun(issue.id);
   try {
     display.load(await stimuli.decoded(), issue.schedule);
   } catch (error) {
@@ -196,14 +196,21 @@ async function showAndAsk(issue) {
   }
   // Whichever fails first is heard at once, also while the question still waits.
   const [answer] = await Promise.all([given, ended]);
-  await settle(issue, { ...answer, display: record }, stimuli);
+  await settle(issue, { ...answer, display: record, begins: followsAtOnce(issue) }, stimuli);
   return "";
+}
+
+/** The trial that will be shown at once after this answer, so that it need not be reported by itself. */
+function followsAtOnce(issue) {
+  const [, next] = state.trials;
+  const waits = issue.phase === "practice" || document.hidden || !document.hasFocus() || !geometry.fits;
+  return next && !waits ? next.id : null;
 }
 
 /** Sends an answer, learns what comes next, and after a practice trial shows what was right. */
 async function settle(issue, given, stimuli) {
   const answer = { ...given, ...times(issue) };
-  keepUnsentAnswer({ id: issue.id, answer });
+  keepUnsentAnswer({ id: issue.id, answer: { ...answer, begins: null } });
   // Stored, or refused for good: in either case there is nothing left to send.
   const reply = await api.answer(issue.id, answer).finally(() => keepUnsentAnswer(null));
   const bitmaps = reply.feedback && stimuli ? await stimuli.again() : new Map();

@@ -89,6 +89,8 @@ def _token_of(worker: str) -> str | None:
 def consent() -> Any:
     """What taking part means; nothing is claimed yet."""
     if "worker" not in session:
+        if not request.cookies:  # the entry set one, so a browser that has none did not keep it
+            raise sessions.Refusal(403, "cookies", "")
         return redirect(url_for("participant.enter"), SEE_OTHER)
     if chosen_language() is None:
         return redirect(url_for("setup.choose_language"), SEE_OTHER)

@@ -42,6 +42,13 @@ PAGES: dict[str, tuple[Told, ...]] = {
         ),
         MISTAKE,
     ),
+    "cookies": (
+        told("Please allow cookies for this page"),
+        told(
+            "The study keeps one cookie, so that it knows which answers are yours, and your browser has not kept it."
+        ),
+        told("Please allow cookies for this address, then open the study again with its whole link."),
+    ),
     "incomplete": (
         told("A part of the link is missing"),
         told("Please open the study again from the place where you found it, and do not shorten its link."),
