@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from studies.errors import UserError
 from webapp.hosting import HostedStudy
 from webapp.identity import invite_digest
-from webapp.tables import InviteRow
+from webapp.tables import InviteRow, StudyRow
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,18 @@ class Batch:
 
 
 def create(hosted: HostedStudy, count: int) -> list[str]:
-    """Make so many codes of 128 random bits; they are returned once and kept as keyed digests only."""
+    """Make so many codes of 128 random bits; they are returned once and kept as keyed digests only.
+
+    Raises:
+        UserError: The study is closed.
+    """
     codes, now = [secrets.token_hex(16) for _ in range(count)], hosted.clock()
     with hosted.database.write() as db:
+        study = db.get(StudyRow, (hosted.study.id, hosted.data))  # none before the first start
+        if study is not None and study.state == "closed":
+            raise UserError(
+                f"{hosted.config.folder}: the {hosted.data} study is closed, so a link would open nothing."
+            )
         db.add_all(
             InviteRow(
                 study=hosted.study.id, data=hosted.data, code_digest=_digest(hosted, code), created_at=now

@@ -1,5 +1,6 @@
 """What should be right before participants come, looked at from the study folder; one item each."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from studies.plan import allocate, plan_session, summarise
 from studies.stimuli import Bundle, load_bundle
 from webapp import freeze
 from webapp.recruitment import recruiter_of
+from webapp.recruitment.prolific_api import TOKEN_VARIABLE
 
 ANSWER_S = 2.0
 """Assumed for one answer. Answers to pairs shown for a second mostly take 0.5 to 2 s; our choice, on the slow side."""
@@ -136,6 +138,11 @@ def _length_and_pay(study: Study, bundle: Bundle) -> Iterator[Item]:
         yield Item("session length", "warn", f"{text}. Set [ethics] minutes, or change the number of trials.")
     settings = study.recruitment
     if settings.reward_cents == 0:
+        if settings.name == "prolific":
+            yield Item(
+                "pay", "fail", "[recruitment] reward_cents = 0: Prolific takes no unpaid study. Set it."
+            )
+            return
         yield Item(
             "pay",
             "warn",
@@ -212,6 +219,10 @@ def _languages(study: Study) -> Item:
 def _recruiter(study: Study) -> Item:
     def use() -> str:
         recruiter_of(study.recruitment)
+        if study.recruitment.name == "prolific" and not os.environ.get(TOKEN_VARIABLE):
+            raise UserError(
+                f"{TOKEN_VARIABLE} is not set here. `study launch` and `serve` need it: the API token of your Prolific account."
+            )
         return f"{study.recruitment.name}, settings usable"
 
     return tried("recruitment", use)

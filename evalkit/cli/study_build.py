@@ -25,7 +25,10 @@ def build(folder: Path, allow_near_duplicates: bool) -> None:
     say(
         f"Next: evalkit study audit {shlex.quote(str(folder))} (what besides the picture tells real from fake),"
     )
-    say(f"      evalkit study preview {shlex.quote(str(folder))}")
+    say(
+        f"      evalkit study check {shlex.quote(str(folder))} (everything that should be right before people come),"
+    )
+    say(f"      evalkit study preview {shlex.quote(str(folder))} (go through a session yourself).")
     click.echo(folder / FOLDER)
 
 

@@ -9,6 +9,7 @@ import click
 
 from evalkit.cli.messages import say, warn
 from evalkit.cli.server_lock import only_server
+from studies.design import Study
 from studies.errors import UserError
 from studies.records import DataKind
 from webapp import admin, freeze
@@ -123,6 +124,11 @@ def _pilot_sessions(typed: str | None) -> int | None:
     return int(typed)
 
 
+def _tell_if_too_many(config: ServerConfig, study: Study) -> None:
+    if (wanted := config.pilot_sessions or 0) > study.sessions_planned:
+        say(f"--pilot {wanted}: the study has {study.sessions_planned} places, so the pilot has as many.")
+
+
 def _refuse_half_an_address(url: str | None) -> None:
     if url is not None and not url.startswith(("http://", "https://")):
         raise UserError(f"--url {url}: write the whole address, for example https://{url}.")
@@ -157,6 +163,7 @@ def serve_study(
         check_places(hosted)
         freeze.check(folder, hosted.study, hosted.bundle)
     check_port(*address)
+    _tell_if_too_many(config, hosted.study)
     with only_server(folder, data):
         prepare(hosted)
         base = (url or f"http://{address[0]}:{address[1]}").rstrip("/")

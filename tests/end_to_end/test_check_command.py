@@ -138,6 +138,7 @@ def test_a_session_much_shorter_than_participants_are_told_is_noticed(folder: Pa
         ("pixel_scale = 1", "pixel_scale = 16", "sizes", "fail", "on 1366x768 or 1920x1080 screens"),
         ('name = "direct"', 'name = "directly"', "recruitment", "fail", "no such recruiter"),
         ("reward_cents = 100", "reward_cents = 0", "pay", "warn", "reward_cents = 0"),
+        ('name = "direct"', 'name = "prolific"', "recruitment", "fail", "EVALKIT_PROLIFIC_TOKEN is not set"),
         ("seed = ", "seed = 1", "bundle", "fail", "built with [study] seed"),
         ("practice = 2", "practise = 2", "study.toml", "fail", "practise"),
     ],

@@ -95,6 +95,13 @@ def test_links_that_were_written_are_not_overwritten(
     assert out.read_text(encoding="ascii") == "precious"
 
 
+def test_a_closed_study_gets_no_more_links(run: Callable[..., Ran], study_folder: Path) -> None:
+    assert run("close", study_folder, "--yes").code == 0
+    refused = run("invite", study_folder, "--count", 1)
+    assert (refused.code, refused.out) == (1, "")
+    assert "the live study is closed, so a link would open nothing" in refused.err
+
+
 def test_links_are_for_direct_recruitment_and_say_so_where_the_study_is_open_to_all(
     run: Callable[..., Ran], study_folder: Path
 ) -> None:
