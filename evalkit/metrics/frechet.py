@@ -190,7 +190,7 @@ def _check_dimensions(first: Moments, second: Moments) -> None:
 def _trace_of_root(first: Moments, second: Moments) -> float:
     """Trace of √(C₁ C₂)."""
     small, big = (second, first) if _size(first) > _size(second) else (first, second)
-    rows = _factor(small)[0]
+    rows = _root(small)
     values = np.linalg.eigvalsh(_congruence(rows, big))
     return _sum_of_roots(values[values > _tolerance(values)], rows, small, big)
 
@@ -205,7 +205,7 @@ def _sum_of_roots(kept: Array, rows: FloatArray, small: Moments, big: Moments) -
         return float(np.sqrt(kept).sum())
     from scipy.linalg import svdvals
 
-    return float(svdvals(rows @ _factor(big)[0].T, overwrite_a=True, check_finite=False).sum())
+    return float(svdvals(rows @ _root(big).T, overwrite_a=True, check_finite=False).sum())
 
 
 def _size(of: Moments) -> int:
@@ -221,27 +221,40 @@ def _congruence(rows: FloatArray, other: Moments) -> FloatArray:
     return np.asarray(rows @ other.covariance @ rows.T)
 
 
+def _root(of: Moments) -> FloatArray:
+    """A matrix R with Rᵀ R = covariance."""
+    if of.rows is not None:
+        return of.rows
+    upper = _cholesky(of)
+    return _factor(of)[0] if upper is None else upper
+
+
 def _factor(of: Moments) -> tuple[FloatArray, FloatArray | None]:
     """A matrix R with Rᵀ R = covariance and, where it had to be made, the transposed pseudo-inverse of R."""
     if of.rows is not None:
         return of.rows, None
-    from scipy.linalg import LinAlgError, cholesky, solve_triangular
+    from scipy.linalg import solve_triangular
+
+    upper = _cholesky(of)
+    if upper is not None:
+        return upper, np.asarray(solve_triangular(upper, np.eye(len(upper)), trans="T", check_finite=False))
+    assert of.covariance is not None
+    values, vectors = _eigenvectors(of.covariance)
+    roots = np.sqrt(values)
+    return (vectors * roots).T, (vectors / roots).T
+
+
+def _cholesky(of: Moments) -> FloatArray | None:
+    """The upper factor of the covariance; None where that is singular, to rounding."""
+    from scipy.linalg import LinAlgError, cholesky
 
     assert of.covariance is not None
     try:
-        upper = cholesky(of.covariance, check_finite=False)
+        upper = np.asarray(cholesky(of.covariance, check_finite=False))
     except LinAlgError:
-        return _factor_of_singular(of.covariance)
+        return None
     pivots = np.diag(upper) ** 2
-    if pivots.min() <= _tolerance(pivots):
-        return _factor_of_singular(of.covariance)
-    return upper, np.asarray(solve_triangular(upper, np.eye(len(upper)), trans="T", check_finite=False))
-
-
-def _factor_of_singular(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    values, vectors = _eigenvectors(covariance)
-    roots = np.sqrt(values)
-    return (vectors * roots).T, (vectors / roots).T
+    return None if pivots.min() <= _tolerance(pivots) else upper
 
 
 def _eigenvectors(symmetric: FloatArray) -> tuple[FloatArray, FloatArray]:
