@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.analyses import analyze as analyze_study
-    from evalkit.analyses.fool_rate import fool_rate
+    from evalkit.analyses.plain_tables import fool_rate, fool_rate_difference, fool_rate_test
     from evalkit.metrics.functions import fid, kid, lpips, psnr, score_images, ssim
     from evalkit.report import write_report
     from studies.errors import UserError
@@ -18,6 +18,8 @@ __all__ = [
     "analyze_study",
     "fid",
     "fool_rate",
+    "fool_rate_difference",
+    "fool_rate_test",
     "kid",
     "lpips",
     "psnr",
@@ -29,7 +31,10 @@ __all__ = [
 _HOMES = {
     "UserError": ("studies.errors", "UserError"),
     "analyze_study": ("evalkit.analyses", "analyze"),
-    "fool_rate": ("evalkit.analyses.fool_rate", "fool_rate"),
+    **{
+        name: ("evalkit.analyses.plain_tables", name)
+        for name in ("fool_rate", "fool_rate_difference", "fool_rate_test")
+    },
     **{
         name: ("evalkit.metrics.functions", name)
         for name in ("fid", "kid", "lpips", "psnr", "score_images", "ssim")

@@ -21,7 +21,13 @@ YARDSTICKS = ("reals", "labels")
 REAL_FILES, FAKE_FILES = "files of the reals", "files of the fakes"
 """Digests of the same sets by their files instead of their pixels, where the images are those of a study."""
 
-DATA_WORDS: Mapping[str, str] = {"live": "", "pilot": "PILOT", "simulated": "SIMULATED", "preview": "PREVIEW"}
+DATA_WORDS: Mapping[str, str] = {
+    "live": "",
+    "pilot": "PILOT",
+    "simulated": "SIMULATED",
+    "preview": "PREVIEW",
+    "imported": "IMPORTED",
+}
 """The word that stands in every title, figure and row made from this kind of data; none for live data."""
 
 
@@ -44,7 +50,7 @@ class Provenance:
 
     study: str = ""
     data: str = ""
-    """live | pilot | simulated | preview."""
+    """live | pilot | simulated | preview | imported."""
     observer: str = ""
     """What answered, where no person did (`known`, `seeing`); empty for people."""
     target: str = ""

@@ -1,6 +1,7 @@
 """The study: conditions, protocol, question, counts, exclusions and planned analyses, read from study.toml."""
 
 import hashlib
+import itertools
 import json
 import tomllib
 from pathlib import Path
@@ -97,6 +98,25 @@ class Exclusions(_Section):
     """A session with more void scored trials than this is left out of the primary estimates."""
     max_failed_checks: int | None = Field(default=None, ge=0)
     """The same for failed attention checks; absent = nobody is left out for them, as in the papers."""
+    fast_rt_ms: float = Field(default=200.0, gt=0, le=60_000)
+    """Answers faster than this are fast: too early for anybody to have judged what was shown. Leaves nobody out by
+    itself; max_fast_share does."""
+    max_fast_share: float | None = Field(default=None, ge=0, lt=1)
+    """The same for a session with a larger share of fast answers; absent = nobody, as for all rules below."""
+    min_median_rt_ms: float | None = Field(default=None, gt=0)
+    """The same for a session whose median response time is shorter."""
+    max_same_side_share: float | None = Field(default=None, ge=0.5, lt=1)
+    """The same for a session with a larger share of answers on one side, whichever it is."""
+    max_same_side_run: int | None = Field(default=None, ge=1)
+    """The same for a session with more answers in a row on one side."""
+    max_alternation_share: float | None = Field(default=None, ge=0.5, lt=1)
+    """The same for a session in which a larger share of answers changes sides from the one before."""
+    max_exposure_misses: int | None = Field(default=None, ge=0)
+    """The same for a session with more scored trials whose exposure was off by over 1.5 frames."""
+    whole_pixels_only: bool = False
+    """Leave out sessions on screens with a fractional number of device pixels per CSS pixel (125 %, many phones)."""
+    min_practice_correct: int | None = Field(default=None, ge=1)
+    """Leave out sessions with fewer correct practice answers. It selects the able, so it lowers the fool rate."""
 
 
 class Analysis(_Section):
@@ -108,6 +128,79 @@ class Analysis(_Section):
     """Keys of evalkit.analyses.ANALYSES."""
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
     """Of every interval."""
+    contrasts: tuple[str, ...] = ()
+    """Differences to estimate and test, each "first - second"; their tests are adjusted together (Holm). Empty = every
+    pair, in the order of the conditions."""
+    equivalence_margin: float | None = Field(default=None, gt=0, lt=0.5)
+    """How far two rates, or a rate and one half, may lie apart and still count as the same, as a proportion; absent =
+    nothing is said of equivalence. It has to be settled before the first answer."""
+    smallest_difference: float = Field(default=0.05, gt=0, lt=1)
+    """The smallest difference between two fool rates that would matter, as a proportion; what the study must be able
+    to see."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_margin_plans_its_analysis(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        planned = values.get("planned", cls.model_fields["planned"].default)
+        if not isinstance(planned, (list, tuple)):  # refused below
+            return values
+        if values.get("equivalence_margin") is None:
+            if "equivalence" in planned:
+                raise ValueError("planned: 'equivalence' needs equivalence_margin, such as 0.05")
+            return values
+        return {**values, "planned": tuple(dict.fromkeys([*planned, "equivalence"]))}
+
+
+class Stopping(_Section):
+    """When recruiting may end before all places are filled; set before the first answer."""
+
+    rule: Literal["none", "confidence_sequence"] = "none"
+    """confidence_sequence: as soon as the interval of every algorithm's fool rate, valid however often one looks, is
+    narrow enough."""
+    half_width: float = Field(default=0.05, gt=0, lt=0.5)
+    """Half the width that is narrow enough, as a proportion: 0.05 = 5 percentage points either way."""
+    min_participants: int = Field(default=10, ge=2)
+    """Per algorithm; the rule does not stop before."""
+
+
+class Rehearsal(_Section):
+    """What `evalkit rehearse` assumes of people and images; outside the freeze, kept in each rehearsal's records."""
+
+    rate: float = Field(default=0.25, gt=0, lt=1)
+    """Fool rate around which the algorithms lie; pix2pix and CycleGAN had 19 to 28 %."""
+    worker_sd: tuple[float, ...] = Field(default=(0.5, 0.7, 1.35), min_length=1)
+    """How much participants differ, low to high, as standard deviations on the logit scale. The defaults span what
+    real studies had."""
+    image_sd: tuple[float, ...] = Field(default=(0.6, 0.9, 1.2), min_length=1)
+    """The same for one algorithm's fakes."""
+    run_sd: tuple[float, ...] = Field(default=(0.1, 0.3, 0.5), min_length=1)
+    """The same for training runs of one loss, which differ in nothing but their seed. Nobody has measured it widely."""
+    shared_image_variance: float = Field(default=0.5, ge=0, le=1)
+    """Share of the fakes' variance that is their input's, alike for all algorithms."""
+    real_image_sd: float = Field(default=0.5, ge=0, le=5)
+    """How much real images differ, on the logit scale."""
+    side_sd: float = Field(default=0.45, ge=0, le=5)
+    """How strongly participants lean to one side, on the logit scale. 0.45 is what the 58 people of a published
+    two-alternative study (DynaVect 2025) showed beyond chance."""
+    void_share: float = Field(default=0.01, ge=0, lt=1)
+    """Share of displayed trials that become void; some participants have most of them."""
+    attrition: float = Field(default=0.05, ge=0, lt=0.9)
+    """Share of participants who stop before the end; their places go to somebody else."""
+    attrition_by_ability: float = Field(default=0.0, ge=-3, le=3)
+    """How much likelier to stop, in logits, a participant is who is one standard deviation easier to fool."""
+    careless_share: float = Field(default=0.03, ge=0, lt=0.9)
+    """Share of participants who answer fast and by chance, or always on one side; 3 of those 58 were too fast."""
+
+    @field_validator("worker_sd", "image_sd", "run_sd")
+    @classmethod
+    def _deviations_in_order(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 <= one <= 5 for one in value) or list(value) != sorted(set(value)):
+            raise ValueError(
+                f"{list(value)}: standard deviations between 0 and 5, each once, from low to high"
+            )
+        return value
 
 
 class PanelLink(_Section):
@@ -287,6 +380,32 @@ class StudySection(_Section):
     """Settles every draw of the plan: the same seed and images give the same places."""
 
 
+class Imported(_Section):
+    """Where the answers come from, for a study that another tool ran; `evalkit study import` writes it."""
+
+    file: str
+    """Name of the file that was imported."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of that file."""
+    format: Literal["csv", "workers", "amt"]
+    """What it is: one row per answer, one row per worker, a batch of phillipi/AMT_Real_vs_Fake."""
+    mapped: dict[str, str] = {}
+    """What was taken from which column, or how it was said on the command line."""
+    conditions: dict[str, str] = {}
+    """Algorithm -> its name in the file, where that was written otherwise."""
+    rows: int = Field(default=0, ge=0)
+    """Rows in the file, without its header."""
+    dropped: dict[str, int] = {}
+    """Reason -> rows of the file that were left out."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know: what was warned of."""
+
+    @property
+    def of_workers(self) -> bool:
+        """Whether only one number per worker is known, and no single answer."""
+        return self.format == "workers"
+
+
 class Study(_Section):
     """A whole study, as study.toml describes it."""
 
@@ -301,8 +420,11 @@ class Study(_Section):
     metrics: Metrics = Metrics()
     exclusions: Exclusions = Exclusions()
     analysis: Analysis = Analysis()
+    stopping: Stopping = Stopping()
+    rehearsal: Rehearsal = Rehearsal()
     recruitment: Recruitment = Recruitment()
     ethics: Ethics = Ethics()
+    imported: Imported | None = None
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -330,6 +452,13 @@ class Study(_Section):
                 "analysis.target = 'this loss' needs at least two training runs per condition (two entries in images)"
             )
         _refuse_misfits(self.protocol, self.analysis.planned)
+        _refuse_rules_on_answers(self.protocol, self.exclusions)
+        _refuse_contrasts(self.analysis.contrasts, tuple(self.conditions))
+        if self.analysis.equivalence_margin is not None and "fool_rate" not in self.protocol.analyses:
+            raise ValueError(
+                f"analysis.equivalence_margin is about fool rates, and protocol {self.protocol.name!r} has none;"
+                " leave it out"
+            )
         self.protocol.check_study(self)
         return self
 
@@ -359,6 +488,14 @@ class Study(_Section):
         return len(next(iter(self.conditions.values())).images)
 
     @property
+    def contrasts(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of conditions to compare, first minus second: the planned ones, or all."""
+        planned = [text.partition(" - ") for text in self.analysis.contrasts]
+        if planned:
+            return tuple((first.strip(), second.strip()) for first, _, second in planned)
+        return tuple(itertools.combinations(self.conditions, 2))
+
+    @property
     def checks_per_session(self) -> int:
         """Attention checks among the scored trials."""
         return round(self.checks.share * self.protocol.scored)
@@ -380,8 +517,9 @@ class Study(_Section):
         return per * len(self.conditions) if self.study.design == "between" else per
 
     def frozen_settings(self) -> dict[str, Any]:
-        """Everything the freeze covers: all settings but the metrics."""
-        settings = self.model_dump(mode="json", exclude={"metrics", "protocol"})
+        """Everything the freeze covers: all settings but the metrics and what a rehearsal assumes."""
+        unused = {"imported"} if self.imported is None else set()
+        settings = self.model_dump(mode="json", exclude={"metrics", "protocol", "rehearsal", *unused})
         return {**settings, "protocol": self.protocol.parameters()}
 
     def digest(self) -> str:
@@ -398,6 +536,46 @@ def _refuse_misfits(protocol: Protocol, planned: tuple[str, ...]) -> None:
                 f"analysis.planned: {name!r} does not fit protocol {protocol.name!r}, whose outcome is: "
                 f"{protocol.outcome}. Allowed: {', '.join(protocol.analyses)}"
             )
+
+
+def _refuse_contrasts(contrasts: tuple[str, ...], conditions: tuple[str, ...]) -> None:
+    """Each contrast names two conditions of the study, and no pair stands there twice."""
+    seen: set[frozenset[str]] = set()
+    for text in contrasts:
+        first, minus, second = (part.strip() for part in text.partition(" - "))
+        if not minus or not first or not second:
+            raise ValueError(
+                f'analysis.contrasts: {text!r} is no contrast; write "FIRST - SECOND" with blanks around the minus'
+            )
+        for name in (first, second):
+            if name not in conditions:
+                raise ValueError(
+                    f"analysis.contrasts: {text!r}: no condition is called {name!r}.{did_you_mean(name, conditions)}"
+                )
+        if first == second:
+            raise ValueError(f"analysis.contrasts: {text!r} compares a condition with itself")
+        if frozenset((first, second)) in seen:
+            raise ValueError(
+                f"analysis.contrasts: the pair of {text!r} stands there twice; name each pair once"
+            )
+        seen.add(frozenset((first, second)))
+
+
+def _refuse_rules_on_answers(protocol: Protocol, exclusions: Exclusions) -> None:
+    """Where the buttons say real and fake, a rule on buttons would look at the very answers that are estimated."""
+    rules = ("max_same_side_share", "max_same_side_run", "max_alternation_share")
+    for name in rules if protocol.layout == "one_image" else ():
+        if getattr(exclusions, name) is not None:
+            raise ValueError(
+                f"exclusions.{name} looks at sides, but the buttons of protocol {protocol.name!r} say real and fake, which no"
+                " rule may look at; leave it out and use attention checks (checks.share, exclusions.max_failed_checks)"
+            )
+    correct = exclusions.min_practice_correct
+    if correct is not None and correct > protocol.practice:
+        raise ValueError(
+            f"exclusions.min_practice_correct = {correct} is more than protocol.practice = {protocol.practice}:"
+            " it would leave everybody out"
+        )
 
 
 def load_study(folder: Path) -> Study:

@@ -7,6 +7,7 @@ never a click.
 
 import csv
 import dataclasses
+import operator
 import os
 import types
 import typing
@@ -32,7 +33,7 @@ Question = Literal["fake", "real"]
 Asked = Literal["fake", "real", "real_or_fake", "better", "closer", "match"]
 """What a trial asks: which image was fake, which real; real or fake; which is better, closer, made from the input."""
 Choice = Literal["first", "second", "real", "fake", "unsure"]
-DataKind = Literal["live", "pilot", "simulated", "preview"]
+DataKind = Literal["live", "pilot", "simulated", "preview", "imported"]
 SessionState = Literal["active", "finished", "stopped", "expired"]
 
 EXPOSURE_FRAMES = 1.5
@@ -41,6 +42,9 @@ ASSUMED_REFRESH_HZ = 60.0
 """Where the page could not tell the screen's refresh rate."""
 
 DATA_KINDS: tuple[DataKind, ...] = ("live", "pilot", "simulated", "preview")
+"""What a server writes."""
+IMPORTED: DataKind = "imported"
+"""What `evalkit study import` writes: answers that people gave elsewhere, to another tool."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +330,20 @@ class AdminAct:
 
 
 @dataclass(frozen=True)
+class WorkerValue:
+    """One row of `workers.csv`: what one worker's answers came to, where the answers themselves are not known."""
+
+    study: str
+    data: str
+    worker: str
+    condition: str
+    quantity: str
+    """error_rate | fool_rate | error_rate_on_reals | trials."""
+    value: float | None
+    """A proportion, or a count of trials; empty = missing."""
+
+
+@dataclass(frozen=True)
 class LiveEstimate:
     """A fool rate for the dashboard while a study runs."""
 
@@ -336,7 +354,7 @@ class LiveEstimate:
     method: str
 
 
-Record = TypeVar("Record", Response, Session, Arrival, AdminAct)
+Record = TypeVar("Record", Response, Session, Arrival, AdminAct, WorkerValue)
 
 
 def columns(kind: type[Any]) -> list[str]:
@@ -350,9 +368,11 @@ def write_csv(path: Path, kind: type[Record], rows: Iterable[Record]) -> int:
     count = 0
     with partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(columns(kind))
+        names = columns(kind)
+        values = operator.attrgetter(*names)  # records are flat; astuple would copy every value
+        writer.writerow(names)
         for row in rows:
-            writer.writerow(map(_cell, dataclasses.astuple(row)))
+            writer.writerow(map(_cell, values(row)))
             count += 1
         stream.flush()
         os.fsync(stream.fileno())

@@ -20,6 +20,8 @@ SECTIONS = (
     "metrics",
     "exclusions",
     "analysis",
+    "stopping",
+    "rehearsal",
     "recruitment",
     "ethics",
 )

@@ -27,7 +27,7 @@ WHAT = {
     "stimuli": "the stimulus bundle",
     "page": "the participant page, which comes with evalkit (another version of it?)",
 }
-DECISIONS = ("exclusions", "analysis", "recruitment", "ethics")
+DECISIONS = ("exclusions", "stopping", "analysis", "rehearsal", "recruitment", "ethics")
 """Tables of study.toml that decide what is made of the answers, not what participants met."""
 PARTS = ("design", "decisions", "stimuli", "page")
 

@@ -4,12 +4,13 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from evalkit.responses import ResponseTable
+from evalkit.responses import ResponseTable, rows_where
 from evalkit.results import Estimate, Provenance, Result
 from evalkit.stats.proportions import clustered_rate
 from studies.design import Study
@@ -26,6 +27,8 @@ class Context:
     """Of the run; each analysis only adds its own name and status."""
     n_resamples: int = 10_000
     """Draws of each bootstrap."""
+    folder: Path | None = None
+    """The study folder, for what is read beside the responses (scores.jsonl); None where there is none."""
 
     def seed(self, *about: str) -> int:
         """A seed for one estimate, from its name and the study, so that no estimate depends on another's draws."""
@@ -50,21 +53,33 @@ def cluster_ids(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
         One row per trial, same index; columns `workers`, `source_images`, `real_images`, `other_images` (the other input
         of two), `runs` as they apply.
     """
-    columns = {"workers": trials["worker"]}
+    names = {"workers": "worker"}
     if study.analysis.target != "these images":
-        columns["source_images"] = trials["source_id"]
+        names["source_images"] = "source_id"
         partners = study.protocol.layout == "real_and_fake" and study.study.pairing == "different"
         if partners and bool((trials["real_source_id"] != "").any()):
-            columns["real_images"] = trials["real_source_id"]
+            names["real_images"] = "real_source_id"
         if study.protocol.layout == "two_inputs":
-            columns["other_images"] = trials["other_source_id"]
+            names["other_images"] = "other_source_id"
+    ids = {name: _numbers_of(trials, column) for name, column in names.items()}
     if study.analysis.target == "this loss" and not _real_alone(trials).all():
-        columns["runs"] = trials["condition"] + "/" + _runs(trials, study).astype(str)
-    return pd.DataFrame({name: pd.factorize(ids)[0] for name, ids in columns.items()}, index=trials.index)
+        runs = _runs(trials, study).to_numpy(dtype=np.float64)
+        named = np.unique(runs, return_inverse=True)[1]
+        ids["runs"] = _numbers_of(trials, "condition") * (int(named.max(initial=0)) + 1) + named
+    return pd.DataFrame(ids, index=trials.index)
+
+
+def _numbers_of(trials: pd.DataFrame, column: str) -> IntArray:
+    """A column of ids as whole numbers: those that the table has, else counted out here."""
+    known = f"{column}_number"
+    found = trials[known].to_numpy() if known in trials.columns else pd.factorize(trials[column])[0]
+    return found.astype(np.int64)
 
 
 def _real_alone(trials: pd.DataFrame) -> "pd.Series[bool]":
     """Which trials showed one real image and no other."""
+    if "real_alone" in trials.columns:
+        return trials["real_alone"]
     return (trials["condition_1"] == REAL) & (trials["image_2"] == "")
 
 
@@ -77,7 +92,7 @@ def _runs(trials: pd.DataFrame, study: Study) -> "pd.Series[float]":
 
 def of_fakes(trials: pd.DataFrame) -> pd.DataFrame:
     """The trials in which a fake could be taken for real."""
-    return trials[trials["fooled"].notna()]
+    return rows_where(trials, trials["fooled"].notna().to_numpy())
 
 
 def clustered_share(
@@ -108,18 +123,33 @@ def as_clusters(ids: pd.DataFrame) -> Mapping[str, IntArray]:
 
 def with_sizes(result: Result, trials: pd.DataFrame) -> dict[str, int]:
     """The result's n, with what it does not say itself: workers, images (stimuli) and runs."""
+    generated = ~_real_alone(trials).to_numpy(dtype=np.bool_)
+    made = np.stack([_numbers_of(trials, "condition"), trials["run"].fillna(-1).to_numpy(dtype=np.int64)])
     extra = {
-        "workers": int(trials["worker"].nunique()),
-        "images": int(trials["image"].nunique()),
-        "runs": int(trials.loc[~_real_alone(trials), ["condition", "run"]].drop_duplicates().shape[0]),
+        "workers": _distinct(_numbers_of(trials, "worker")),
+        "images": _distinct(_numbers_of(trials, "image")),
+        "runs": _distinct(made[0][generated] * (int(made[1].max(initial=0)) + 2) + made[1][generated]),
     }
     return {**extra, **result.n}
 
 
+def _distinct(numbers: IntArray) -> int:
+    return int(pd.Series(numbers).nunique())
+
+
 def labelled(results: list[Result], name: str, status: str, context: Context) -> list[Result]:
-    """The same results with their provenance: the run's, the analysis' name and its status."""
+    """The same results with their provenance: the run's, the analysis' name and its status.
+
+    A record that names a target of its own (a permutation test is about these images whatever the study plans) keeps it.
+    """
     provenance = dataclasses.replace(context.provenance, analysis=name, status=status)
-    return [dataclasses.replace(result, provenance=provenance) for result in results]
+    return [
+        dataclasses.replace(
+            result,
+            provenance=dataclasses.replace(provenance, target=result.provenance.target or provenance.target),
+        )
+        for result in results
+    ]
 
 
 def run_notes(study: Study) -> tuple[str, ...]:

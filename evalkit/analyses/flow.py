@@ -113,6 +113,7 @@ def _views(table: ResponseTable, condition: str) -> list[Result]:
                 method=method,
                 n={"images": len(views)},
                 condition=condition,
+                notes=() if len(views) else ("No image has been judged.",),
             )
         )
     return results

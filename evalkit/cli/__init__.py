@@ -47,11 +47,16 @@ class LazyGroup(click.Group):
 
 STUDY_COMMANDS = {
     "init": ("evalkit.cli.study_init:init", "Make a study folder from folders of images."),
+    "import": ("evalkit.cli.study_import:import_", "Make a study folder from answers given elsewhere."),
     "build": (
         "evalkit.cli.study_build:build",
         "Make the uniform stimulus bundle; refuse what would spoil the study.",
     ),
     "audit": ("evalkit.cli.study_audit:audit", "Say what besides the picture tells real from fake."),
+    "preregister": (
+        "evalkit.cli.study_preregister:preregister",
+        "Write the preregistration, OSF-style, from study.toml.",
+    ),
     "check": ("evalkit.cli.study_check:check", "Look at everything that should be right before people come."),
     "preview": ("evalkit.cli.study_serve:preview", "Go through a whole session yourself; never counted."),
     "serve": ("evalkit.cli.study_serve:serve", "Run the study for real people (or a pilot)."),
@@ -86,11 +91,17 @@ COMMANDS = {
     "generate": ("evalkit.cli.generate:generate", "Make an image set with a trained generator."),
     "ablate": ("evalkit.cli.ablate:ablate", "Train one generator per loss and seed, and compare them."),
     "study": ("evalkit.cli:study", "Make, run and export a study."),
+    "power": ("evalkit.cli.power:power", "People, images, runs and cost that a difference needs."),
+    "rehearse": (
+        "evalkit.cli.rehearse:rehearse",
+        "Run a study many times with simulated people before the first real one.",
+    ),
     "analyze": ("evalkit.cli.numbers:analyze", "Estimate what the study planned; writes estimates.jsonl."),
     "report": ("evalkit.cli.numbers:report", "Write report.html and its tables."),
     "metrics": ("evalkit.cli.metrics:metrics", "Score image sets: FID, KID, LPIPS, FCN-scores and more."),
     "segmenter": ("evalkit.cli.segmenter:segmenter", "Train and verify the network behind FCN-scores."),
     "weights": ("evalkit.cli.weights:weights", "Which pretrained files are here, and how to bring them."),
+    "doctor": ("evalkit.cli.doctor:doctor", "What is on this machine, and what will not work until what."),
     "demo": ("evalkit.cli.demo:demo", "A whole study on made-up images, from nothing to a report."),
 }
 

@@ -6,14 +6,35 @@ from pathlib import Path
 import click
 
 from evalkit.cli.messages import say
+from studies.design import load_study
 from studies.errors import UserError
-from studies.records import DATA_KINDS, DataKind
+from studies.records import DATA_KINDS, IMPORTED, DataKind
 from webapp.config import reading_config
 from webapp.hosting import HostedStudy, count_sessions, host, was_served
 
 data_option = click.option(
-    "--data", type=click.Choice(DATA_KINDS), help="Which data; without it live, or what there is."
+    "--data",
+    type=click.Choice((*DATA_KINDS, IMPORTED)),
+    help="Which data; without it live, or what there is.",
 )
+
+
+def is_imported(folder: Path, data: DataKind | None) -> bool:
+    """Whether the answers were imported: they lie in `imported/`, there is no database to export them from.
+
+    Raises:
+        UserError: Other data were asked for than the study can have.
+    """
+    imported = load_study(folder).imported
+    if imported is not None and data not in (None, IMPORTED):
+        raise UserError(
+            f"{folder}: its answers were imported from {imported.file}, so there are no {data} data. Leave out --data."
+        )
+    if imported is None and data == IMPORTED:
+        raise UserError(
+            f"{folder}: nothing was imported into this study. `evalkit study import` makes a study of its own from a file."
+        )
+    return imported is not None
 
 
 def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) -> HostedStudy:
@@ -27,6 +48,11 @@ def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) ->
     Raises:
         UserError: Nobody has taken part yet.
     """
+    if is_imported(folder, data):
+        raise UserError(
+            f"{folder}: these answers were imported, so there is no server and no database. `evalkit analyze`, `evalkit "
+            "report` and `evalkit study preregister` are for such a study."
+        )
     kinds = [data] if data else DATA_KINDS
     read = host(reading_config(folder, kinds[0]), verify=False)
     for kind in kinds:

@@ -39,6 +39,10 @@ def build_study(folder: Path, *, allow_near_duplicates: bool = False) -> None:
         UserError: The study is frozen, or an image set is not usable (see studies.stimuli.build_bundle).
     """
     study = load_study(folder)
+    if study.imported is not None:
+        raise UserError(
+            f"{folder}: its answers were imported, so there are no images to build. `evalkit analyze {folder}` analyses it."
+        )
     if freeze.in_force(folder) is not None:
         raise UserError(
             f"{folder}: the study is frozen by its first live session, so its stimuli stay as they are. New images "

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.report.scores import FILE as SCORES
-from evalkit.report.scores import Scores, read_scores
 from evalkit.results import Estimate, Interval, Provenance, Result, data_mark, read_results
+from evalkit.scores import FILE as SCORES
+from evalkit.scores import Scores, read_scores
 from studies.design import Study, load_study
 from studies.errors import UserError
 from studies.plan import PlanSummary, allocate, summarise
@@ -19,10 +19,12 @@ from studies.stimuli import Bundle, load_bundle
 
 
 class Records:
-    """The records of one estimates.jsonl, found by what they are about."""
+    """The records of one estimates.jsonl, found by what they are about; remembers which were asked for."""
 
     def __init__(self, results: Iterable[Result]) -> None:
         self.all = tuple(results)
+        self.asked: list[Result] = []
+        """What has been asked for so far; the rest gets tables of its own."""
         self._index = {
             (result.key, result.condition, result.versus, result.detail): result
             for result in self.all
@@ -31,7 +33,9 @@ class Records:
 
     def get(self, key: str, condition: str = "", versus: str = "", detail: str = "") -> Estimate | None:
         """The estimate, or None where the analysis was not run."""
-        return self._index.get((key, condition, versus, detail))
+        found = self._index.get((key, condition, versus, detail))
+        self.asked += [found] if found else []
+        return found
 
     def value(self, key: str, condition: str = "", detail: str = "") -> float | None:
         """Its value alone."""
@@ -45,19 +49,20 @@ class Records:
 
     def details(self, key: str, condition: str = "") -> dict[str, int]:
         """The parts that a count is made of, such as reasons, largest first."""
-        parts = {
-            result.detail: round(result.value)
+        found = [
+            result
             for result in self.all
-            if result.key == key
-            and result.condition == condition
-            and result.detail
-            and result.value is not None
-        }
+            if result.key == key and result.condition == condition and result.detail
+        ]
+        self.asked += found
+        parts = {result.detail: round(result.value) for result in found if result.value is not None}
         return dict(sorted(parts.items(), key=lambda part: (-part[1], part[0])))
 
     def keyed(self, key: str) -> list[Estimate]:
         """All estimates of one key, in order."""
-        return [result for result in self.all if result.key == key and isinstance(result, Estimate)]
+        found = [result for result in self.all if result.key == key and isinstance(result, Estimate)]
+        self.asked += found
+        return found
 
 
 @dataclass(frozen=True)

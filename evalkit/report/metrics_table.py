@@ -6,8 +6,8 @@ from itertools import groupby
 from evalkit.report.cells import Cell, Scalar, Table, make_table, text_cell
 from evalkit.report.collect import Collected
 from evalkit.report.numerals import NOTHING, digits, level, percent, percent_range
-from evalkit.report.scores import Column
 from evalkit.results import Score
+from evalkit.scores import Column
 from studies.records import REAL
 
 RANDOM, NOTED = "†", "*"

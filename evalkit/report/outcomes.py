@@ -42,7 +42,7 @@ OUTCOMES = {
         },
         "misjudged, %",
         Axis("misjudged, %", 50.0, "50 %: nobody can tell", (0.0, 55.0), (0.0, 100.0)),
-        "Share of single images that were misjudged, half of them real (HYPE∞ for all images together). 50 % is chance;"
+        "Share of single images that were misjudged (HYPE∞ for all images together, where half of them are real). 50 % is chance;"
         " above it fakes look more real than real images. Not comparable with rates of pairs.",
         "The primary estimate is the error rate over fakes and real images together, pooled over scored, non-void, answered"
         " trials of finished sessions that no rule excludes.",
@@ -61,6 +61,22 @@ OUTCOMES = {
         " means images that are harder to tell from real ones. Two interleaved staircases per session.",
         "The primary estimate is the exposure that a session met most often, averaged over finished sessions that no rule"
         " excludes.",
+    ),
+    "worker_rates": Outcome(
+        "real-or-fake study known by its workers' rates",
+        "can its images be told from real ones?",
+        "Misjudged images, averaged over workers",
+        {
+            "error_rate_over_workers": "all images",
+            "fool_rate_over_workers": "fakes called real",
+            "error_rate_on_reals_over_workers": "real images called fake",
+        },
+        "misjudged, %",
+        Axis("misjudged, %", 50.0, "50 %: nobody can tell", (0.0, 55.0), (0.0, 100.0)),
+        "Mean over workers of the share of images that each misjudged, with Student’s interval. Which image was judged is not"
+        " known, so the numbers are about these images before other people.",
+        "The primary estimate is the mean over workers of the share of images that each misjudged; every worker weighs the"
+        " same.",
     ),
     "preference_share": Outcome(
         "preference study",
@@ -92,7 +108,16 @@ OUTCOMES = {
 
 def outcome_of(study: Study) -> Outcome | None:
     """What the study's report begins with; None where that is the fool rate."""
-    return OUTCOMES.get(study.protocol.analyses[0])
+    return OUTCOMES.get("worker_rates" if _of_workers(study) else study.protocol.analyses[0])
+
+
+def shows_fooling(study: Study) -> bool:
+    """Whether there are single answers about fakes to show."""
+    return "fool_rate" in study.protocol.analyses and not _of_workers(study)
+
+
+def _of_workers(study: Study) -> bool:
+    return study.imported is not None and study.imported.of_workers
 
 
 def estimates(collected: Collected) -> list[Estimate]:
@@ -108,7 +133,8 @@ def primary(collected: Collected) -> list[Estimate]:
     outcome = outcome_of(collected.study)
     if outcome is None:
         return []
-    return [one for one in collected.records.keyed(next(iter(outcome.rows))) if one.value is not None]
+    records = (collected.records.keyed(key) for key in outcome.rows)
+    return [one for one in next(filter(None, records), []) if one.value is not None]
 
 
 def outcome_table(collected: Collected) -> Table:
@@ -170,7 +196,16 @@ def _input_match(collected: Collected, one: Estimate, who: str) -> str:  # noqa:
     )
 
 
+def _worker_rates(collected: Collected, one: Estimate, who: str) -> str:  # noqa: ARG001 - as the others
+    what = OUTCOMES["worker_rates"].rows[one.key]
+    return (
+        f"{count(one.n['workers'])} {who} misjudged {percent(one.value)} % of {one.condition}’s images on average ({what};"
+        f" {bracket(one)})."
+    )
+
+
 SENTENCES = {
+    **dict.fromkeys(OUTCOMES["worker_rates"].rows, _worker_rates),
     "error_rate": _error_rate,
     "modal_exposure": _modal_exposure,
     "preference_share": _preference,

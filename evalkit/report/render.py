@@ -12,6 +12,8 @@ from evalkit.report.collect import Collected, collect
 from evalkit.report.figures import DIFFERENCE, FOOL_RATE, Row, interval_plot, short
 from evalkit.report.metrics_table import metrics_pieces
 from evalkit.report.outcomes import outcome_of
+from evalkit.report.records import others
+from evalkit.report.rehearsal import rehearsal_section
 from evalkit.report.tables import all_tables
 from evalkit.report.thumbnails import ends
 from evalkit.results import Estimate, Interval
@@ -40,17 +42,21 @@ def write_report(study_folder: Path, data: DataKind) -> Path:
     """
     collected = collect(study_folder, data)
     tables = all_tables(collected)
-    page = _page(collected, tables)
+    flow = _flow(collected)
+    rest = others(collected, collected.records.asked)  # by now every table has asked for its records
+    page = _page(collected, tables, flow, rest)
     folder = study_folder / data
     (folder / "tables").mkdir(exist_ok=True)
-    for table in tables.values():
+    for table in (*tables.values(), *rest):
         _replace(folder / "tables" / f"{table.name}.csv", table.as_csv())
         _replace(folder / "tables" / f"{table.name}.md", table.as_markdown())
     _replace(folder / "report.html", page)
     return folder / "report.html"
 
 
-def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
+def _page(
+    collected: Collected, tables: Mapping[str, Table], flow: list[dict[str, Any]], rest: list[Table]
+) -> str:
     return _TEMPLATES.get_template("report.html").render(
         c=collected,
         study=collected.study,
@@ -59,8 +65,8 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
         banner=words.banner(collected),
         finding=words.finding(collected),
         outcome=outcome_of(collected.study),
-        fooling="fool_rate" in collected.study.protocol.analyses,
-        asked=collected.study.protocol.instructions(collected.study.question).asked,
+        fooling=outcomes.shows_fooling(collected.study),
+        asked=words.asked(collected.study),
         together=words.together(collected.study),
         participants=words.participants(collected),
         target=words.target(collected),
@@ -68,12 +74,14 @@ def _page(collected: Collected, tables: Mapping[str, Table]) -> str:
         metrics_pieces=metrics_pieces(collected),
         figures=_figures(collected),
         ends=ends(collected),
-        flow=_flow(collected),
+        flow=flow,
+        rest=rest,
         steps=words.protocol_steps(collected.study),
         protocol=words.protocol_sentences(collected.study, collected.plan),
         settings=words.settings(collected.study),
         methods=words.methods(collected),
         limits=words.limits(collected),
+        rehearsal=rehearsal_section(collected),
     )
 
 
@@ -121,8 +129,18 @@ def _flow(collected: Collected) -> list[dict[str, Any]]:
         for reason, number in collected.records.details("sessions_excluded", condition).items():
             within = collected.study.study.design == "within"
             reasons[reason] = number if within else reasons.get(reason, 0) + number
+    imported = collected.study.imported
+    first = (
+        {"name": "arrivals", "count": sum(arrivals.values()), "parts": arrivals}
+        if imported is None
+        else {
+            "name": "rows in the imported file",
+            "count": imported.rows,
+            "parts": {f"left out: {reason}": number for reason, number in imported.dropped.items()},
+        }
+    )
     return [
-        {"name": "arrivals", "count": sum(arrivals.values()), "parts": arrivals},
+        first,
         {"name": "sessions started", "count": collected.total("sessions_started"), "parts": {}},
         {
             "name": "finished",

@@ -16,7 +16,7 @@ from evalkit.report.numerals import (
     points,
     points_range,
 )
-from evalkit.report.outcomes import outcome_of, outcome_table
+from evalkit.report.outcomes import outcome_of, outcome_table, shows_fooling
 from evalkit.results import Interval
 
 _ONE_IMAGE = "Trials and images: those that showed a fake. Missing and void: of fakes and real images."
@@ -27,9 +27,9 @@ def all_tables(collected: Collected) -> dict[str, Table]:
     made = [flow_table, exposure_table]
     if outcome_of(collected.study) is not None:
         made.append(outcome_table)
-    if "fool_rate" in collected.study.protocol.analyses:
+    if shows_fooling(collected.study):
         made += [main_table, differences_table, sensitivity_table, images_table]
-    if collected.varied_settings and "fool_rate" in collected.study.protocol.analyses:
+    if collected.varied_settings and shows_fooling(collected.study):
         made.append(ablation_table)
     if collected.scores.columns:
         made += [metrics_table, metrics_made_table]

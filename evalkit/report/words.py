@@ -2,11 +2,12 @@
 
 import re
 
+from evalkit.exclusions import rules_in_words
 from evalkit.report.collect import Collected
 from evalkit.report.numerals import count, level, percent, percent_range, points, points_range
 from evalkit.report.outcomes import OUTCOMES, named, outcome_of, primary, sentences
 from evalkit.results import Estimate
-from studies.design import Study
+from studies.design import Imported, Study
 from studies.plan import PlanSummary
 from studies.protocols import Protocol
 from studies.records import Side, Slot, Trial
@@ -29,6 +30,12 @@ def banner(collected: Collected) -> str:
     """What kind of data this is, in plain words; empty for people's live answers."""
     if not collected.mark:
         return ""
+    imported = collected.study.imported
+    if imported is not None:
+        return (
+            f"People answered elsewhere; the answers were imported from {imported.file}. How the images were shown and who was"
+            " asked is not known here, beyond what the file says."
+        )
     observer = collected.provenance.observer
     return BANNERS[collected.data].format(
         observer=f"observer: {observer}" if observer else "observer not recorded"
@@ -131,8 +138,20 @@ def _oriented(collected: Collected, first: str, second: str) -> tuple[str, str] 
     return None
 
 
+def asked(study: Study) -> str:
+    """The question of every trial; of imported answers only what it was about."""
+    if study.imported is None:
+        return str(study.protocol.instructions(study.question).asked)
+    return {
+        "one_image": "real or fake? (wording not known)",
+        "two_algorithms": "which of two? (wording not known)",
+    }.get(study.protocol.layout, f"which image is {study.question}? (wording not known)")
+
+
 def protocol_steps(study: Study) -> list[str]:
     """What a participant saw in one trial, step by step, read off the protocol's own schedule."""
+    if study.imported is not None:
+        return ["shown by another tool; times and pauses are not known here"]
     sides: tuple[Side, ...] = ("left", "right") if study.protocol.images_per_trial == 2 else ("centre",)
     adapts = study.protocol.adapts_exposure
     exposure = getattr(study.protocol, "start_ms" if adapts else "exposure_ms", 0)
@@ -168,6 +187,8 @@ def _images(slots: tuple[int, ...], study: Study) -> str:
 def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
     """Practice, scoring, pairing, design and allocation in words; what the plan kept and what it gave up."""
     protocol, section = study.protocol, study.study
+    if study.imported is not None:
+        return _imported(study.imported, protocol)
     pairing = together(study)
     pairing = pairing[0].upper() + pairing[1:]
     design = (
@@ -187,8 +208,22 @@ def protocol_sentences(study: Study, plan: PlanSummary | None) -> list[str]:
     ]
 
 
+def _imported(imported: Imported, protocol: Protocol) -> list[str]:
+    """What is known of answers that another tool collected."""
+    mapped = ", ".join(f"{key} = {column}" for key, column in imported.mapped.items())
+    left = ", ".join(f"{number} rows ({reason})" for reason, number in imported.dropped.items())
+    return [
+        f"Imported from {imported.file} (SHA-256 {imported.sha256}), {imported.rows} rows. Read as: {mapped}.",
+        f"Left out: {left or 'nothing'}.",
+        *imported.notes,
+        f"Outcome: {protocol.outcome}. An answer that was not given is missing and never scored.",
+    ]
+
+
 def together(study: Study) -> str:
     """What stands in one trial, in words."""
+    if study.imported is not None and study.protocol.layout == "one_image":
+        return "one image per trial"
     return {
         "real_and_fake": (
             "real and fake come from different inputs"
@@ -254,7 +289,10 @@ def _balance(study: Study, plan: PlanSummary) -> list[str]:
 def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every value of study.toml that the freeze covers, by table."""
     tables = []
+    told = ("study", "conditions", "exclusions", "analysis", "imported")
     for name, values in study.frozen_settings().items():
+        if study.imported is not None and name not in told:
+            continue  # defaults of evalkit, which showed none of these images
         if name == "conditions":
             pairs = [(condition, ", ".join(about["images"])) for condition, about in values.items()]
         else:
@@ -266,6 +304,8 @@ def settings(study: Study) -> list[tuple[str, list[tuple[str, str]]]]:
 def _value(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)
@@ -302,14 +342,12 @@ def methods(collected: Collected) -> list[str]:
 
 
 def _exclusions(study: Study) -> str:
-    rules = (
-        (study.exclusions.max_void_trials, "void scored trials"),
-        (study.exclusions.max_failed_checks, "failed attention checks"),
-    )
-    named = [f"more than {most} {what}" for most, what in rules if most is not None]
+    named = rules_in_words(study.exclusions)
     if not named:
         return "No session is excluded by rule."
-    return f"A session with {' or '.join(named)} is excluded; no rule looks at the answers to scored trials."
+    return (
+        f"A session is left out for {'; '.join(named)}. No rule looks at whether a fake was taken for real."
+    )
 
 
 def _checks(collected: Collected) -> list[str]:
@@ -337,8 +375,9 @@ def limits(collected: Collected) -> list[str]:
     )
     analysed = collected.total("sessions_analysed")
     text = [banner(collected)] if collected.mark else []
+    planned = "imported" if study.imported else f"of {count(study.sessions_planned)} planned"
     text.append(
-        f"N: {count(analysed)} analysed sessions of {count(study.sessions_planned)} planned. Whoever came by one link or panel"
+        f"N: {count(analysed)} analysed sessions {planned}. Whoever came by one link or panel"
         " answered; no interval covers other kinds of people, screens or instructions."
     )
     text += noted
@@ -347,9 +386,6 @@ def limits(collected: Collected) -> list[str]:
     text.append(
         "Rates of different studies are not comparable: the same colorization network was labeled real in 32 % of trials"
         " in one study and 27.8 % in another by overlapping authors (Zhang et al. 2016; Isola et al. 2017)."
-    )
-    text.append(
-        "Not computed by this version: side bias and d′, mixed model, agreement between workers, tests and their adjustment."
     )
     return text
 

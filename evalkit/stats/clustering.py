@@ -15,6 +15,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Clusters = Mapping[str, npt.ArrayLike]
 """Dimension (`workers`, `source_images` ...) -> one id per trial, shape (n,). Workers come first."""
+_DENSE, _MOST_CELLS = 64, 4_000_000
+"""Cells per trial, and cells in all, from which trials are sorted by cell instead of counted in a table of all cells."""
+NO_DIMENSION = "clusters must name at least one dimension (workers)"
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,18 @@ def clustered_variance(influence: FloatArray, dimensions: Sequence[Dimension]) -
     """
     one_way = [_one_way(influence, dimension) for dimension in dimensions]
     total = sum(term.variance for term in one_way)
+    alone: list[
+        set[int]
+    ] = []  # crossings in whose cells no two trials meet, nor then in further crossings of them
+    places = range(len(dimensions))
     for size in range(2, len(dimensions) + 1):
-        for subset in itertools.combinations(dimensions, size):
-            sums = _cell_sums(influence, subset)
+        for subset in map(set, itertools.combinations(places, size)):
+            if any(known <= subset for known in alone):
+                sums, is_alone = influence, True
+            else:
+                sums, is_alone = _crossed_sums(influence, [dimensions[place] for place in sorted(subset)])
+            if is_alone:
+                alone.append(subset)
             total += float(sums @ sums) * (1 if size % 2 else -1)
     largest = max(term.variance for term in one_way)
     return ClusteredVariance(max(total, largest), min(term.degrees_of_freedom for term in one_way))
@@ -74,8 +86,8 @@ def dimensions_of(clusters: Clusters, size: int) -> list[Dimension]:
         ValueError: There is none, or one has not `size` ids.
     """
     if not clusters:
-        raise ValueError("clusters must name at least one dimension (workers)")
-    return [_dimension(name, np.asarray(ids), size) for name, ids in clusters.items()]
+        raise ValueError(NO_DIMENSION)
+    return [_dimension(name, _ids(name, ids, size)) for name, ids in clusters.items()]
 
 
 def joined_dimensions(clusters: tuple[Clusters, Clusters], n_first: int, n_second: int) -> list[Dimension]:
@@ -84,11 +96,14 @@ def joined_dimensions(clusters: tuple[Clusters, Clusters], n_first: int, n_secon
     Raises:
         ValueError: As `dimensions_of`.
     """
-    both = dimensions_of(clusters[0], n_first), dimensions_of(clusters[1], n_second)
-    return [
-        _joined(np.asarray(clusters[0][one.name]), np.asarray(clusters[1][one.name]), one, other)
-        for one, other in zip(*both, strict=True)
+    sizes = n_first, n_second
+    ids = [
+        {name: _ids(name, values, n) for name, values in of.items()}
+        for of, n in zip(clusters, sizes, strict=True)
     ]
+    if not ids[0]:
+        raise ValueError(NO_DIMENSION)
+    return [_joined(name, values, ids[1][name]) for name, values in ids[0].items()]
 
 
 def sandwich_words(dimensions: Sequence[Dimension], freedom: float | None = None) -> str:
@@ -99,23 +114,38 @@ def sandwich_words(dimensions: Sequence[Dimension], freedom: float | None = None
     )
 
 
-def _dimension(name: str, ids: npt.NDArray[np.generic], size: int) -> Dimension:
+def _ids(name: str, values: npt.ArrayLike, size: int) -> npt.NDArray[np.generic]:
+    ids = np.asarray(values)
     if ids.shape != (size,):
         raise ValueError(f"clusters[{name!r}] must have one id per outcome, shape ({size},), got {ids.shape}")
+    return ids
+
+
+def _dimension(name: str, ids: npt.NDArray[np.generic]) -> Dimension:
+    codes, count = _numbered(ids)
+    return Dimension(name, codes, count, count, np.zeros(count, dtype=np.int64))
+
+
+def _numbered(ids: npt.NDArray[np.generic]) -> tuple[IntArray, int]:
+    """Ids as 0 .. count - 1 in their order, and the count; without sorting where they are small whole numbers."""
+    if ids.size and ids.dtype.kind in "iu":
+        whole = ids.astype(np.int64, copy=False)
+        if whole.min() >= 0 and whole.max() < 4 * ids.size + 1024:
+            used = np.bincount(whole) > 0
+            return (np.cumsum(used) - 1)[whole], int(used.sum())
     names, codes = np.unique(ids, return_inverse=True)
-    return Dimension(
-        name, codes.astype(np.int64), len(names), len(names), np.zeros(len(names), dtype=np.int64)
-    )
+    return codes.astype(np.int64), len(names)
 
 
-def _joined(
-    first: npt.NDArray[np.generic], second: npt.NDArray[np.generic], one: Dimension, other: Dimension
-) -> Dimension:
-    every = _dimension(one.name, np.concatenate((first, second)), len(first) + len(second))
-    parts = every.parts.copy()
-    if every.count == one.count + other.count:  # nothing is shared: two separate groups of clusters
-        parts[every.codes[len(first) :]] = 1
-    return Dimension(one.name, every.codes, every.count, min(one.count, other.count), parts)
+def _joined(name: str, first: npt.NDArray[np.generic], second: npt.NDArray[np.generic]) -> Dimension:
+    every = _dimension(name, np.concatenate((first, second)))
+    seen = [
+        np.bincount(codes, minlength=every.count) > 0
+        for codes in (every.codes[: first.size], every.codes[first.size :])
+    ]
+    fewest = min(int(of_one.sum()) for of_one in seen)
+    apart = not bool((seen[0] & seen[1]).any())  # nothing is shared: two separate groups of clusters
+    return Dimension(name, every.codes, every.count, fewest, (seen[1] & apart).astype(np.int64))
 
 
 def _one_way(influence: FloatArray, dimension: Dimension) -> ClusteredVariance:
@@ -124,7 +154,11 @@ def _one_way(influence: FloatArray, dimension: Dimension) -> ClusteredVariance:
     Source:
         Degrees of freedom of a sum of variances: Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
     """
-    squares = _cell_sums(influence, [dimension]) ** 2
+    sums = np.bincount(dimension.codes, weights=influence, minlength=dimension.count)
+    sums[np.abs(sums) < 1e-12 / influence.size] = (
+        0.0  # rounding of exact zeros, or it would pass for a variance
+    )
+    squares = sums**2
     sizes = np.bincount(dimension.parts)
     terms = np.bincount(dimension.parts, weights=squares) * sizes / (sizes - 1)
     total = float(terms.sum())
@@ -133,16 +167,17 @@ def _one_way(influence: FloatArray, dimension: Dimension) -> ClusteredVariance:
     return ClusteredVariance(total, total**2 / float((terms**2 / (sizes - 1)).sum()))
 
 
-def _cell_sums(influence: FloatArray, subset: Sequence[Dimension]) -> FloatArray:
-    """Sum of influence in each cell of the crossing of the dimensions; empty cells may be there, as zeros."""
-    codes, cells = subset[0].codes, subset[0].count
-    for dimension in subset[1:]:
+def _crossed_sums(influence: FloatArray, crossed: Sequence[Dimension]) -> tuple[FloatArray, bool]:
+    """Sum of influence in each cell of a crossing (empty ones may be there, as zeros), and whether none has two trials."""
+    codes, cells = crossed[0].codes, crossed[0].count
+    for dimension in crossed[1:]:
         codes, cells = codes * dimension.count + dimension.codes, cells * dimension.count
-        if cells > 8 * len(codes) + 1024:  # mostly empty: number only the cells in use
+        if cells > min(_DENSE * codes.size + 1024, _MOST_CELLS):  # mostly empty: number only the cells in use
+            ordered = np.sort(codes)
+            if bool((ordered[1:] != ordered[:-1]).all()):
+                return influence, True
             used, codes = np.unique(codes, return_inverse=True)
-            cells = len(used)
-    sums = np.bincount(codes, weights=influence, minlength=cells).astype(np.float64)
-    sums[np.abs(sums) < 1e-12 / len(influence)] = (
-        0.0  # rounding of exact zeros, or it would pass for a variance
-    )
-    return sums
+            cells = used.size
+    if int(np.bincount(codes).max()) == 1:
+        return influence, True
+    return np.bincount(codes, weights=influence).astype(np.float64, copy=False), False

@@ -7,12 +7,19 @@ multi-way clustered sandwich of Cameron, Gelbach & Miller (2011).
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
 
 from evalkit.results import Estimate, Interval
+from evalkit.stats.binomial import (
+    clopper_pearson_interval,
+    logit_limits,
+    t_quantile,
+    t_tail,
+    wilson_interval,
+)
 from evalkit.stats.clustering import (
     Clusters,
     Dimension,
@@ -23,15 +30,46 @@ from evalkit.stats.clustering import (
     sandwich_words,
 )
 
-SMALL = {"workers": 8, "source_images": 20}
-"""Below these the interval is given, but said to be untested: our coverage simulations begin there."""
+__all__ = [
+    "clopper_pearson_interval",
+    "clustered_difference",
+    "clustered_rate",
+    "interval_p_value",
+    "wilson_interval",
+    "worker_only_rate",
+]
+
+SMALL = {"workers": 8, "source_images": 20, "real_images": 20, "other_images": 20}
+"""Clusters per algorithm, and below `FEW` fooled (or not fooled) answers, from which coverage has been simulated
+(docs/statistics.md); below, the interval is given and said to be of too small a sample."""
+FEW = 5
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A rate, its variance and what that rests on."""
+
+    rate: float
+    variance: float
+    workers: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its clusters show no variance, so that the interval must come from elsewhere."""
+        return self.variance == 0 or self.rate in (0.0, 1.0)
+
+    def limits(self, t: float, confidence_level: float) -> tuple[float, float]:
+        if self.is_exact:
+            exact = clopper_pearson_interval(self.rate * self.workers, self.workers, confidence_level)
+            return exact.low, exact.high
+        return logit_limits(self.rate, self.variance, t)
 
 
 def clustered_rate(outcomes: npt.ArrayLike, clusters: Clusters, confidence_level: float = 0.95) -> Estimate:
     """The pooled rate of `outcomes` and its interval by the clustered sandwich on the logit scale.
 
     The variance is `evalkit.stats.clustering.clustered_variance` of e/n, e = y - p̂; the interval is
-    logit⁻¹(logit p̂ ± t √V / (p̂(1-p̂))), t with (smallest cluster count - 1) degrees of freedom. At p̂ = 0 or 1, or
+    `evalkit.stats.binomial.logit_limits` at t with (smallest cluster count - 1) degrees of freedom. At p̂ = 0 or 1, or
     V = 0, it is Clopper-Pearson's with the number of workers in the place of n.
 
     Args:
@@ -51,39 +89,48 @@ def clustered_rate(outcomes: npt.ArrayLike, clusters: Clusters, confidence_level
     """
     y = _outcomes(outcomes)
     dimensions = dimensions_of(clusters, y.size)
-    n = {"trials": y.size, **{dimension.name: dimension.count for dimension in dimensions}}
-    method = f"pooled over trials; {sandwich_words(dimensions)}"
+    estimate = _Blank("rate", "pooled over trials", y.size, dimensions)
     if y.size == 0:
-        return Estimate(key="rate", value=None, unit="proportion", method=method, n=n, notes=("No trials.",))
+        return estimate(None, notes=("No trials.",))
     rate = float(y.mean())
     notes = _too_few(dimensions)
     if notes:
-        return Estimate(key="rate", value=rate, unit="proportion", method=method, n=n, notes=notes)
-    known = clustered_variance((y - rate) / y.size, dimensions)
-    if known.variance == 0:
-        interval, why = _exact_on_workers(rate, dimensions[0].count, confidence_level)
-        notes = (why, *_small(dimensions))
-        return Estimate(
-            key="rate",
-            value=rate,
-            unit="proportion",
-            method=f"pooled over trials; {interval.method}",
-            n=n,
-            interval=interval,
-            notes=notes,
+        return estimate(rate, notes=notes)
+    found = clustered_variance((y - rate) / y.size, dimensions)
+    known = _Known(rate, found.variance, dimensions[0].count)
+    notes = (*_small(dimensions), *_few(y))
+    t = t_quantile(confidence_level, found.degrees_of_freedom)
+    low, high = known.limits(t, confidence_level)
+    if known.is_exact:
+        method, why = _exact_words(known)
+        return estimate(
+            rate,
+            f"pooled over trials; {method}",
+            (why, *notes),
+            Interval(low, high, confidence_level, method),
         )
-    error, freedom = math.sqrt(known.variance), known.degrees_of_freedom
-    method = f"pooled over trials; {sandwich_words(dimensions, freedom)}, logit scale"
-    return Estimate(
-        key="rate",
-        value=rate,
-        unit="proportion",
-        method=method,
-        n=n,
-        interval=_logit_interval(rate, error, freedom, confidence_level, method),
-        standard_error=error,
-        notes=_small(dimensions),
-    )
+    method = f"pooled over trials; {sandwich_words(dimensions, found.degrees_of_freedom)}, logit scale"
+    interval = Interval(low, high, confidence_level, method, found.degrees_of_freedom)
+    return estimate(rate, method, notes, interval, math.sqrt(found.variance))
+
+
+def worker_only_rate(
+    outcomes: npt.ArrayLike, workers: npt.ArrayLike, confidence_level: float = 0.95
+) -> Estimate:
+    """The pooled rate with an interval over workers alone: what other people would say of exactly these images.
+
+    Args:
+        outcomes: As for `clustered_rate`.
+        workers: Shape (n,), one id per trial.
+        confidence_level: Between 0 and 1.
+
+    Raises:
+        ValueError: As `clustered_rate`.
+
+    Source:
+        As `clustered_rate`, with one dimension.
+    """
+    return clustered_rate(outcomes, {"workers": workers}, confidence_level)
 
 
 def clustered_difference(
@@ -93,11 +140,13 @@ def clustered_difference(
 ) -> Estimate:
     """The difference of two pooled rates (first minus second) with its clustered interval.
 
-    The sandwich of the influence values (y - p̂₁)/n₁ and -(y - p̂₂)/n₂; ids that are equal in both conditions (the
-    same source image, or the same worker in a within design) are one cluster, which is what makes a comparison on
-    shared images sharper. Where no cluster meets both conditions (workers in a between design) the two groups' terms
-    are added, with Satterthwaite's degrees of freedom. Where a rate is 0 or 1 its own variance cannot be seen, and the interval is built from the two
-    separate ones (square-and-add).
+    The variance is the sandwich of the influence values (y - p̂₁)/n₁ and -(y - p̂₂)/n₂; ids that are equal in both
+    conditions (the same source image, or the same worker in a within design) are one cluster, which is what makes a
+    comparison on shared images sharper. Where no cluster meets both conditions (workers in a between design) the two
+    groups' terms are added, with Satterthwaite's degrees of freedom. The interval joins the limits l, u of the two
+    rates: from d - √(a² + b² - 2ρab), a = p̂₁ - l₁, b = u₂ - p̂₂, and upwards likewise, where ρ is the correlation of the
+    two rates that the three variances imply. It is thus as skew as the rates' own intervals are. Where a rate has no
+    visible variance (0, 1, or equal clusters), its limits are the exact ones and ρ = 0.
 
     Args:
         outcomes: Two arrays, shapes (n₁,) and (n₂,), values in [0, 1].
@@ -111,8 +160,8 @@ def clustered_difference(
         ValueError: As `clustered_rate`, or the dimensions differ.
 
     Source:
-        Cameron, Gelbach & Miller (2011), as `clustered_rate`; square-and-add: Newcombe (1998), Stat. Med. 17,
-        873-890, method 10, in the general form of Zou & Donner (2008), Stat. Med. 27, 1693-1702.
+        Variance: Cameron, Gelbach & Miller (2011), as `clustered_rate`. Interval: Newcombe (1998), Stat. Med. 17,
+        873-890, method 10, in the general form of Zou & Donner (2008), Stat. Med. 27, 1693-1702, equation 7.
     """
     if list(clusters[0]) != list(clusters[1]):
         raise ValueError(
@@ -120,77 +169,98 @@ def clustered_difference(
         )
     first, second = _outcomes(outcomes[0]), _outcomes(outcomes[1])
     dimensions = joined_dimensions(clusters, first.size, second.size)
-    n = {"trials": first.size + second.size, **{dimension.name: dimension.count for dimension in dimensions}}
-    method = f"difference of pooled rates; influence values, {sandwich_words(dimensions)}"
+    words = "difference of pooled rates; influence values"
+    estimate = _Blank("difference", words, first.size + second.size, dimensions)
     if not first.size or not second.size:
-        note = ("One of the conditions has no trials.",)
-        return Estimate(key="difference", value=None, unit="proportion", method=method, n=n, notes=note)
-    rates = (float(first.mean()), float(second.mean()))
-    difference = rates[0] - rates[1]
+        return estimate(None, notes=("One of the conditions has no trials.",))
+    rates = float(first.mean()), float(second.mean())
     notes = _too_few(dimensions)
     if notes:
-        return Estimate(
-            key="difference", value=difference, unit="proportion", method=method, n=n, notes=notes
-        )
-    influence = np.concatenate(((first - rates[0]) / first.size, -(second - rates[1]) / second.size))
-    known = clustered_variance(influence, dimensions)
-    if known.variance == 0 or any(rate in (0.0, 1.0) for rate in rates):
-        separate = [
-            clustered_rate(outcome, cluster, confidence_level)
-            for outcome, cluster in zip(outcomes, clusters, strict=True)
-        ]
-        return _square_and_add(separate[0], separate[1], n, confidence_level)
-    error, freedom = math.sqrt(known.variance), known.degrees_of_freedom
-    method = f"difference of pooled rates; influence values, {sandwich_words(dimensions, freedom)}"
-    half = error * float(stats.t.ppf(0.5 + confidence_level / 2, freedom))
-    low, high = max(difference - half, -1.0), min(difference + half, 1.0)
-    return Estimate(
-        key="difference",
-        value=difference,
-        unit="proportion",
-        method=method,
-        n=n,
-        interval=Interval(low, high, confidence_level, method, freedom),
-        standard_error=error,
-        notes=_small(dimensions),
+        return estimate(rates[0] - rates[1], notes=notes)
+    parts = (first - rates[0]) / first.size, (second - rates[1]) / second.size
+    joint = clustered_variance(np.concatenate((parts[0], -parts[1])), dimensions)
+    own = [dimensions_of(of, part.size) for of, part in zip(clusters, parts, strict=True)]
+    known = [
+        _Known(rate, clustered_variance(part, of).variance, of[0].count)
+        for rate, part, of in zip(rates, parts, own, strict=True)
+    ]
+    exact = any(one.is_exact for one in known)
+    ends = _joined_limits(known[0], known[1], joint.variance, joint.degrees_of_freedom, confidence_level)
+    method = f"{words}, {sandwich_words(dimensions, joint.degrees_of_freedom)}, square-and-add of the rates' limits"
+    if exact:
+        method = "difference of pooled rates; square-and-add of the two separate intervals"
+        notes = ("The clustered variance of a rate was zero; its own limits are exact ones over workers.",)
+    notes = (*notes, *_small(dimensions), *_few(first, second))
+    interval = Interval(*ends, confidence_level, method, None if exact else joint.degrees_of_freedom)
+    error = None if exact else math.sqrt(joint.variance)
+    return estimate(rates[0] - rates[1], method, notes, interval, error)
+
+
+def interval_p_value(estimate: Estimate) -> float | None:
+    """Two-sided p-value of no difference that belongs to a difference's interval; None without one.
+
+    At 1 - confidence level it is exactly the interval's verdict on 0. Elsewhere it takes the interval's arm toward 0 to
+    grow with the t quantile, which is exact where the limits are symmetric and else nearly so.
+    """
+    interval, value = estimate.interval, estimate.value
+    if interval is None or value is None:
+        return None
+    arm = value - interval.low if value > 0 else interval.high - value
+    if value == 0 or arm <= 0:
+        return 1.0
+    freedom = interval.degrees_of_freedom or math.inf
+    return t_tail(
+        abs(value) / arm * t_quantile(interval.confidence_level, min(freedom, 1e9)), min(freedom, 1e9)
     )
 
 
-def wilson_interval(successes: float, trials: int, confidence_level: float = 0.95) -> Interval:
-    """Wilson's score interval for independent trials; for comparison only, it ignores clustering.
+@dataclass(frozen=True)
+class _Blank:
+    """An estimate whose number is still to come."""
 
-    Args:
-        successes: Between 0 and `trials`.
-        trials: At least 1.
-        confidence_level: Between 0 and 1.
+    key: str
+    words: str
+    trials: int
+    dimensions: Sequence[Dimension]
 
-    Raises:
-        ValueError: `successes` or `trials` is out of range.
-
-    Source:
-        Wilson (1927), J. Am. Stat. Assoc. 22, 209-212.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(
-            f"successes must lie in 0 .. trials and trials be at least 1, got {successes} of {trials}"
+    def __call__(
+        self,
+        value: float | None,
+        method: str = "",
+        notes: tuple[str, ...] = (),
+        interval: Interval | None = None,
+        error: float | None = None,
+    ) -> Estimate:
+        return Estimate(
+            key=self.key,
+            value=value,
+            unit="proportion",
+            method=method or f"{self.words}; {sandwich_words(self.dimensions)}",
+            n={"trials": self.trials, **{one.name: one.count for one in self.dimensions}},
+            notes=notes,
+            interval=interval,
+            standard_error=error,
         )
-    z2 = float(stats.norm.ppf(0.5 + confidence_level / 2)) ** 2
-    rate = successes / trials
-    centre = (rate + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = math.sqrt(z2 * (rate * (1 - rate) / trials + z2 / (4 * trials**2))) / (1 + z2 / trials)
-    return Interval(max(centre - half, 0.0), min(centre + half, 1.0), confidence_level, "Wilson on trials")
 
 
-def clopper_pearson_interval(successes: float, n: int, confidence_level: float = 0.95) -> Interval:
-    """The exact binomial interval; `successes` need not be whole (the beta form is continuous in it).
+def _joined_limits(
+    first: _Known, second: _Known, variance: float, freedom: float, confidence_level: float
+) -> tuple[float, float]:
+    """Square-and-add with the correlation of the two rates."""
+    t = t_quantile(confidence_level, freedom)
+    (low_1, high_1), (low_2, high_2) = (one.limits(t, confidence_level) for one in (first, second))
+    correlation = 0.0
+    if not first.is_exact and not second.is_exact:
+        shared = first.variance + second.variance - variance
+        correlation = min(max(shared / (2 * math.sqrt(first.variance * second.variance)), -1.0), 1.0)
 
-    Source:
-        Clopper & Pearson (1934), Biometrika 26, 404-413.
-    """
-    tail = (1 - confidence_level) / 2
-    low = 0.0 if successes <= 0 else float(stats.beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes >= n else float(stats.beta.ppf(1 - tail, successes + 1, n - successes))
-    return Interval(low, high, confidence_level, "Clopper-Pearson")
+    def reach(one: float, other: float) -> float:
+        return math.sqrt(max(one**2 + other**2 - 2 * correlation * one * other, 0.0))
+
+    difference = first.rate - second.rate
+    low = difference - reach(first.rate - low_1, high_2 - second.rate)
+    high = difference + reach(high_1 - first.rate, second.rate - low_2)
+    return max(low, -1.0), min(high, 1.0)
 
 
 def _outcomes(values: npt.ArrayLike) -> FloatArray:
@@ -202,45 +272,11 @@ def _outcomes(values: npt.ArrayLike) -> FloatArray:
     return y
 
 
-def _logit_interval(
-    rate: float, error: float, freedom: float, confidence_level: float, method: str
-) -> Interval:
-    t = float(stats.t.ppf(0.5 + confidence_level / 2, freedom))
-    half = t * error / (rate * (1 - rate))
-    centre = float(special.logit(rate))
-    low, high = float(special.expit(centre - half)), float(special.expit(centre + half))
-    return Interval(low, high, confidence_level, method, freedom)
-
-
-def _exact_on_workers(rate: float, workers: int, confidence_level: float) -> tuple[Interval, str]:
-    exact = clopper_pearson_interval(rate * workers, workers, confidence_level)
-    method = f"Clopper-Pearson with n = {workers} workers"
-    why = "every answer was the same" if rate in (0.0, 1.0) else "the clusters do not differ at all"
+def _exact_words(known: _Known) -> tuple[str, str]:
+    method = f"Clopper-Pearson with n = {known.workers} workers"
+    why = "every answer was the same" if known.rate in (0.0, 1.0) else "the clusters do not differ at all"
     note = f"The clustered variance is zero ({why}); interval: {method}, which knows nothing of differences between images."
-    return Interval(exact.low, exact.high, confidence_level, method), note
-
-
-def _square_and_add(
-    first: Estimate, second: Estimate, n: dict[str, int], confidence_level: float
-) -> Estimate:
-    method = "difference of pooled rates; square-and-add of the two separate intervals"
-    if first.value is None or second.value is None or first.interval is None or second.interval is None:
-        notes = tuple(dict.fromkeys((*first.notes, *second.notes)))
-        value = None if first.value is None or second.value is None else first.value - second.value
-        return Estimate(key="difference", value=value, unit="proportion", method=method, n=n, notes=notes)
-    difference = first.value - second.value
-    low = difference - math.hypot(first.value - first.interval.low, second.interval.high - second.value)
-    high = difference + math.hypot(first.interval.high - first.value, second.value - second.interval.low)
-    note = "The clustered variance of a rate was zero; the interval adds the squares of the two separate intervals' arms."
-    return Estimate(
-        key="difference",
-        value=difference,
-        unit="proportion",
-        method=method,
-        n=n,
-        interval=Interval(max(low, -1.0), min(high, 1.0), confidence_level, method),
-        notes=(note,),
-    )
+    return method, note
 
 
 def _too_few(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
@@ -254,8 +290,25 @@ def _too_few(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
 
 def _small(dimensions: Sequence[Dimension]) -> tuple[str, ...]:
     return tuple(
-        f"Small sample: {dimension.fewest} {dimension.words}, fewer than the {SMALL[dimension.name]} from which the"
-        " interval's coverage has been simulated."
+        _too_small(f"{dimension.fewest} {dimension.words}", SMALL[dimension.name])
         for dimension in dimensions
         if dimension.fewest < SMALL.get(dimension.name, 0)
+    )
+
+
+def _few(*outcomes: FloatArray) -> tuple[str, ...]:
+    """Whether a rate rests on fewer than `FEW` fooled or not fooled answers; `outcomes` of each rate."""
+    counts = [(float(y.sum()), float(y.size - y.sum())) for y in outcomes]
+    yes, no = min(counts, key=min)
+    fewest, which = min((yes, "positive"), (no, "negative"))
+    if fewest >= FEW:
+        return ()
+    count = f"{fewest:g} {which} answer{'s' * (fewest != 1)} of {yes + no:g}"
+    return (_too_small(count, FEW),)
+
+
+def _too_small(count: str, enough: int) -> str:
+    return (
+        f"Too small a sample for this interval to be relied on: {count}, fewer than the {enough} from which its coverage"
+        " has been simulated."
     )

@@ -32,7 +32,7 @@ class OneImage(Protocol):
 
     def check_study(self, study: "Study") -> None:
         """Real images belong to no algorithm, so each session has to be about one."""
-        if study.study.design == "within":
+        if study.study.design == "within" and study.imported is None:
             raise ValueError(
                 f"protocol {self.name!r} judges one algorithm per session: set [study] design = 'between'"
             )

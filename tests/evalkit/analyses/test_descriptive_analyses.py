@@ -46,11 +46,8 @@ def test_a_void_trial_replaced_by_another_algorithms_image_is_not_missing(tmp_pa
             "choice": "first",
             "outcome": 1.0,
         }
-        fakes = {
-            f"condition_{slot}": "cyclegan"
-            for slot in (1, 2)
-            if getattr(void, f"condition_{slot}") == "pix2pix"
-        }
+        slot = 1 if void.condition_1 == "pix2pix" else 2
+        fakes = {f"condition_{slot}": "cyclegan", f"image_{slot}": f"cyclegan of {void.source_id_1}"}
         made.responses.append(dataclasses.replace(void, **stand_in, **fakes))
     records = read_results(analyze(made.write(tmp_path, bundle=False), "live"))
     missing = {r.condition: r.value for r in records if r.key == "trials_missing"}

@@ -11,7 +11,9 @@ from evalkit.stats.proportions import (
     clopper_pearson_interval,
     clustered_difference,
     clustered_rate,
+    interval_p_value,
     wilson_interval,
+    worker_only_rate,
 )
 
 
@@ -53,8 +55,30 @@ def test_the_sandwich_equals_the_sum_over_all_pairs_of_trials(ways):
     assert result.standard_error == pytest.approx(expected, rel=1e-12)
     t = stats.t.ppf(0.975, min(len(set(values)) for values in ids.values()) - 1)
     half = t * expected / (y.mean() * (1 - y.mean()))
-    assert result.interval.low == pytest.approx(expit(logit(y.mean()) - half), rel=1e-10)
-    assert result.interval.high == pytest.approx(expit(logit(y.mean()) + half), rel=1e-10)
+    trials = y.mean() * (1 - y.mean()) / expected**2  # independent ones that would say as much
+    fooled = y.mean() * trials
+    low, high = math.log(fooled / (trials - fooled + 1)), math.log((fooled + 1) / (trials - fooled))
+    assert result.interval.low == pytest.approx(expit(low - half), rel=1e-9)
+    assert result.interval.high == pytest.approx(expit(high + half), rel=1e-9)
+    assert result.interval.low < expit(logit(y.mean()) - half)
+    assert result.interval.high > expit(logit(y.mean()) + half)
+
+
+def test_three_ways_of_clustering_are_summed_also_where_some_crossings_repeat_and_others_do_not():
+    above_the_bound = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        worker, image, real = crossed(rng, 6, 5, 5)
+        y = rng.random(30) < expit(2 * rng.normal(size=5)[image] + 2 * rng.normal(size=5)[real])
+        influence = (y - y.mean()) / 30
+        ids = {"workers": worker, "source_images": image, "real_images": real}
+        found = clustered_variance(influence, dimensions_of(ids, 30)).variance
+        assert found == pytest.approx(brute_force_variance(influence, ids), rel=1e-10)
+        one_way = [
+            clustered_variance(influence, dimensions_of({name: ids[name]}, 30)).variance for name in ids
+        ]
+        above_the_bound += found > max(one_way) * (1 + 1e-9)
+    assert above_the_bound >= 4  # else only the lower bound would have been looked at
 
 
 def test_a_rate_worked_out_by_hand():
@@ -145,7 +169,7 @@ def test_a_small_sample_is_said_to_be_small():
         (rng.random(100) < 0.4).astype(float), {"workers": worker, "source_images": image}
     ).notes
     assert len(notes) == 1
-    assert "Small sample: 5 workers, fewer than the 8" in notes[0]
+    assert "Too small a sample for this interval to be relied on: 5 workers, fewer than the 8" in notes[0]
 
 
 def test_outcomes_out_of_range_and_ids_of_the_wrong_number_are_refused():
@@ -174,19 +198,112 @@ def test_a_difference_on_shared_images_equals_the_sum_over_all_pairs_of_trials()
     assert result.interval.degrees_of_freedom == pytest.approx(5)
 
 
-def test_independent_groups_of_workers_give_welchs_interval():
-    rng = np.random.default_rng(2)
-    means = [rng.integers(0, 11, size=size) / 10 for size in (9, 30)]
+@pytest.mark.parametrize(
+    ("fooled", "said"), [(4, "4 positive answers of 400"), (398, "2 negative answers of 400")]
+)
+def test_few_answers_of_a_kind_are_said_to_be_few(fooled, said):
+    rng = np.random.default_rng(fooled)
+    y = rng.permutation(np.arange(400) < fooled).astype(float)
+    ids = {"workers": np.arange(400) // 20, "source_images": np.arange(400) % 40}
+    (note,) = clustered_rate(y, ids).notes
+    assert said in note
+    assert "fewer than the 5" in note
+    other = np.tile([1.0, 0.0, 0.0, 0.0], 100)
+    assert said in clustered_difference((other, y), (ids, ids)).notes[0]
+    assert clustered_rate(rng.permutation(np.arange(400) < 5).astype(float), ids).notes == ()
+
+
+def groups_of_workers(rng):
+    means = [rng.integers(3, 8, size=size) / 10 for size in (40, 120)]
     ys = [
         np.concatenate([np.repeat([1.0, 0.0], [round(10 * m), 10 - round(10 * m)]) for m in group])
         for group in means
     ]
     ids = [{"workers": [f"{name}{i // 10}" for i in range(len(y))]} for name, y in zip("ab", ys, strict=True)]
+    return means, ys, ids
+
+
+def test_independent_groups_of_workers_nearly_give_welchs_interval_and_his_degrees_of_freedom():
+    means, ys, ids = groups_of_workers(np.random.default_rng(2))
     result = clustered_difference((ys[0], ys[1]), (ids[0], ids[1]))
     welch = stats.ttest_ind(means[0], means[1], equal_var=False)
     low, high = welch.confidence_interval(0.95)
     assert result.interval.degrees_of_freedom == pytest.approx(welch.df)
-    assert (result.interval.low, result.interval.high) == pytest.approx((low, high))
+    assert result.standard_error == pytest.approx((high - low) / 2 / stats.t.ppf(0.975, welch.df))
+    assert (result.interval.low, result.interval.high) == pytest.approx((low, high), abs=0.002)
+
+
+def test_the_interval_of_a_difference_joins_those_of_the_rates_by_their_correlation():
+    _, ys, ids = groups_of_workers(np.random.default_rng(4))
+    result = clustered_difference((ys[0], ys[1]), (ids[0], ids[1]))
+    freedom, error = result.interval.degrees_of_freedom, result.standard_error
+    variances = [clustered_rate(y, of).standard_error ** 2 for y, of in zip(ys, ids, strict=True)]
+    correlation = (sum(variances) - error**2) / (2 * math.sqrt(math.prod(variances)))
+    assert correlation == pytest.approx(0, abs=1e-12)
+    arms = []
+    for y, variance in zip(ys, variances, strict=True):
+        p = y.mean()
+        half, trials = (
+            stats.t.ppf(0.975, freedom) * math.sqrt(variance) / (p * (1 - p)),
+            p * (1 - p) / variance,
+        )
+        ends = p * trials / (trials * (1 - p) + 1), (p * trials + 1) / (trials * (1 - p))
+        arms.append((p - expit(math.log(ends[0]) - half), expit(math.log(ends[1]) + half) - p))
+    assert result.interval.low == pytest.approx(result.value - math.hypot(arms[0][0], arms[1][1]))
+    assert result.interval.high == pytest.approx(result.value + math.hypot(arms[0][1], arms[1][0]))
+
+
+def test_the_same_answers_to_the_same_images_by_the_same_people_do_not_differ():
+    rng = np.random.default_rng(1)
+    worker, image, _ = crossed(rng, 20, 30, 10)
+    ids, y = {"workers": worker, "source_images": image}, (rng.random(200) < 0.3).astype(float)
+    result = clustered_difference((y, y), (ids, ids))
+    assert result.interval.low == pytest.approx(
+        0, abs=0.05
+    )  # not exactly: an upper arm is longer than a lower one
+    assert interval_p_value(result) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_p_value_of_a_difference_is_its_intervals_verdict_on_zero(seed):
+    rng = np.random.default_rng(seed)
+    _, ys, ids = groups_of_workers(rng)
+    ys[0] = np.minimum(ys[0], rng.random(ys[0].size) < rng.choice([0.7, 0.8, 0.9]))
+    for level in (0.9, 0.95, 0.99):
+        result = clustered_difference((ys[0], ys[1]), (ids[0], ids[1]), level)
+        leaves_zero_out = not result.interval.low <= 0 <= result.interval.high
+        assert (interval_p_value(result) < 1 - level) == leaves_zero_out
+
+
+def test_a_p_value_needs_an_interval():
+    result = clustered_difference(([1, 0, 1], [1, 0, 0]), ({"workers": [0, 0, 0]}, {"workers": [1, 2, 3]}))
+    assert interval_p_value(result) is None
+
+
+def test_workers_alone_are_one_way_of_clustering():
+    rng = np.random.default_rng(0)
+    worker, image, _ = crossed(rng, 12, 30, 20)
+    y = (rng.random(240) < expit(rng.normal(size=30)[image])).astype(float)
+    result = worker_only_rate(y, worker)
+    assert result == clustered_rate(y, {"workers": worker})
+    assert (
+        result.standard_error < clustered_rate(y, {"workers": worker, "source_images": image}).standard_error
+    )
+
+
+@pytest.mark.parametrize(
+    "names", [lambda ids: ids, lambda ids: ids * 10**9 - 5, lambda ids: [f"x{i}" for i in ids]]
+)
+def test_ids_of_any_kind_give_the_same_interval(names):
+    rng = np.random.default_rng(6)
+    worker, image, real = crossed(rng, 10, 40, 20)
+    y = (rng.random(200) < 0.4).astype(float)
+    ids = {"workers": worker, "source_images": image, "real_images": real}
+    named = {name: np.asarray(names(values)) for name, values in ids.items()}
+    assert clustered_rate(y, named) == clustered_rate(y, ids)
+    assert clustered_difference((y, y[::-1]), (named, named)) == clustered_difference(
+        (y, y[::-1]), (ids, ids)
+    )
 
 
 def test_a_difference_from_a_rate_of_zero_adds_the_two_separate_intervals():
@@ -196,10 +313,14 @@ def test_a_difference_from_a_rate_of_zero_adds_the_two_separate_intervals():
     ys[1][:10] = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
     result = clustered_difference(ys, ids)
     first, second = clustered_rate(ys[0], ids[0]), clustered_rate(ys[1], ids[1])
-    expected_low = result.value - math.hypot(
-        first.value - first.interval.low, second.interval.high - second.value
+    arms = second.interval.high - second.value, first.interval.high - first.value
+    assert result.interval.low == pytest.approx(
+        result.value - arms[0], abs=0.01
+    )  # t of both groups, not of one
+    assert result.interval.high == pytest.approx(
+        result.value + math.hypot(arms[1], second.value - second.interval.low), abs=0.01
     )
-    assert result.interval.low == pytest.approx(expected_low)
+    assert result.standard_error is None
     assert "square-and-add" in result.method
 
 

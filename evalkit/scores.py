@@ -1,5 +1,6 @@
-"""The scores that belong to a report: those of scores.jsonl that were computed from the very images of the study."""
+"""The scores that belong to a study: those of scores.jsonl that were computed from the very images of the study."""
 
+import csv
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from studies.errors import UserError
 from studies.records import REAL
 from studies.stimuli import Bundle
 
-FILE = "scores.jsonl"
+FILE, PER_IMAGE = "scores.jsonl", "scores_per_image.csv"
 Place = tuple[str, int]
 """Condition and training run; `real`, 0 for the reals held against themselves."""
 
@@ -96,6 +97,35 @@ def read_scores(folder: Path, study: Study, bundle: Bundle | None) -> Scores:
     )
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Scores(tuple(columns), tuple(left_out), digest, other_pixels)
+
+
+def read_per_image(folder: Path, scores: Scores, condition: str) -> dict[str, dict[tuple[str, int], float]]:
+    """Key -> (input, training run) -> value, of those scores that have values of single images.
+
+    Raises:
+        UserError: The table was not written by evalkit.
+    """
+    path = folder / PER_IMAGE
+    if not path.is_file():
+        return {}
+    sets = {
+        (column.key, str(run)): score.provenance.digests.get("fakes", "")
+        for column in scores.columns
+        for (name, run), score in column.scores.items()
+        if name == condition
+    }
+    found: dict[str, dict[tuple[str, int], float]] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for number, row in enumerate(csv.DictReader(stream), 2):
+            try:
+                key, run = row["key"], row["run"] or "0"
+                if row["condition"] == condition and row["value"] and sets.get((key, run)) == row["fakes"]:
+                    found.setdefault(key, {})[row["source_id"], int(run)] = float(row["value"])
+            except (KeyError, ValueError, TypeError) as error:
+                raise UserError(
+                    f"{path}, row {number}: not a table that evalkit wrote. Move it away and run `evalkit metrics` again."
+                ) from error
+    return found
 
 
 def _not_computed(study: Study, found: Sequence[Score], folder: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""This very study, run many times before its first participant comes."""

@@ -1,0 +1,82 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from evalkit.analyses import analyze
+from evalkit.cli import numbers
+from evalkit.cli.estimate_table import show_estimates
+from evalkit.report import write_report
+from evalkit.results import read_results
+from studies.errors import UserError
+from tests.evalkit.made_up_responses import MadeUp
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return MadeUp(workers=4, images=12, trials=10).write(tmp_path, bundle=False)
+
+
+@pytest.fixture
+def run(folder, monkeypatch):
+    """The command, on answers that lie there already."""
+    monkeypatch.setattr(numbers, "_exported", lambda folder, data: (folder, "live"))
+
+    def call(*arguments):
+        return CliRunner().invoke(numbers.analyze, [str(folder), *arguments])
+
+    return call
+
+
+def test_stdout_is_the_path_alone_and_the_page_goes_to_stderr(run, folder):
+    found = run()
+    assert found.stdout == f"{folder / 'live' / 'estimates.jsonl'}\n"
+    assert "Fool rate (planned)" in found.stderr
+    assert "Response quality (descriptive)" in found.stderr
+    rate = next(r for r in read_results(folder / "live" / "estimates.jsonl") if r.key == "fool_rate")
+    low, high = 100 * rate.interval.low, 100 * rate.interval.high
+    assert f"{100 * rate.value:.1f} % ({low:.1f} to {high:.1f} %)" in found.stderr
+    assert "nothing here separates the loss from the seed" in found.stderr
+
+
+def test_what_nobody_planned_is_marked_on_the_page_in_the_records_and_in_the_report(run, folder):
+    found = run("--also", "mixed_model", "--also", "fool_rate")
+    assert "Mixed model (NOT PLANNED)" in found.stderr
+    assert "--also fool_rate: the study planned it anyway." in found.stderr
+    status = {
+        r.provenance.analysis: r.provenance.status for r in read_results(folder / "live" / "estimates.jsonl")
+    }
+    assert (status["mixed_model"], status["fool_rate"]) == ("unplanned", "planned")
+    assert "Mixed model (unplanned)" in write_report(folder, "live").read_text(encoding="utf-8")
+
+
+def test_json_is_the_records_and_nothing_else(run, folder):
+    records = json.loads(run("--json").stdout)
+    assert len(records) == len((folder / "live" / "estimates.jsonl").read_text().splitlines())
+
+
+def test_an_unknown_name_is_named_with_the_nearest(folder):
+    with pytest.raises(
+        UserError, match=r"--also: no analysis is called 'mixed_modle'\. Did you mean 'mixed_model'\?"
+    ):
+        analyze(folder, "live", ["mixed_modle"])
+
+
+def test_many_algorithms_stand_beneath_each_other(tmp_path, capsys):
+    made = MadeUp(rates={f"a{k}": 0.3 for k in range(5)}, workers=2, images=8, trials=6)
+    show_estimates(read_results(analyze(made.write(tmp_path / "many", bundle=False), "live")))
+    page = capsys.readouterr().err
+    assert all(f"a{k}" in page for k in range(5))
+    assert max(map(len, page.splitlines()), default=0) < 400
+
+
+def test_every_record_stands_in_some_table_of_the_report(folder):
+    records = read_results(analyze(folder, "live", ["mixed_model"]))
+    page = write_report(folder, "live").read_text(encoding="utf-8")
+    tables = "".join(
+        file.read_text(encoding="utf-8") for file in (folder / "live" / "tables").glob("records_*.csv")
+    )
+    for key in ("standard_deviation", "krippendorff_alpha", "difference_permutation", "attrition_test"):
+        assert any(record.key == key for record in records)
+        assert key in tables
+        assert key.replace("_", " ") in page
