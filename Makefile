@@ -12,7 +12,7 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 SERVE ?= 1
 PORT ?= 8000
 
-.PHONY: help setup demo test test-data reliability lint lock browser clean
+.PHONY: help setup demo docs test test-data reliability lint lock browser clean
 
 help:
 	@echo "make demo            four losses trained on made-up images, their study, its report (SERVE=0: stops there)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test            lint, types and all tests"
 	@echo "make test-data       only the tests on the shared data folder; fails without it"
 	@echo "make reliability     long figures: coverage of the intervals by simulation (docs/statistics.md)"
+	@echo "make docs            the documentation as a site in build/docs, warnings as errors"
 	@echo "make lock            resolve requirements.lock anew"
 
 setup: $(VENV)/.complete
@@ -63,6 +64,10 @@ test-data: setup
 
 reliability: setup browser
 	@$(PYTHON) -m pytest -m reliability
+
+docs: setup
+	@$(PYTHON) -m sphinx -q -W --keep-going -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lock: | uv
 	@$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 \

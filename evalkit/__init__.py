@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     from evalkit.analyses import analyze as analyze_study
     from evalkit.analyses.plain_tables import fool_rate, fool_rate_difference, fool_rate_test
     from evalkit.metrics.functions import fid, kid, lpips, psnr, score_images, ssim
+    from evalkit.notebook import Study
     from evalkit.report import write_report
     from studies.errors import UserError
+    from studies.imagesets import ImageSet
 
 __all__ = [
+    "ImageSet",
+    "Study",
     "UserError",
     "analyze_study",
     "fid",
@@ -29,6 +33,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ImageSet": ("studies.imagesets", "ImageSet"),
+    "Study": ("evalkit.notebook", "Study"),
     "UserError": ("studies.errors", "UserError"),
     "analyze_study": ("evalkit.analyses", "analyze"),
     **{

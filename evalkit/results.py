@@ -112,6 +112,12 @@ class Result:
     """What a reader must know: a fallback taken, something that could not be estimated."""
     provenance: Provenance = Provenance()
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from evalkit.html_view import result_html
+
+        return result_html(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Result):

@@ -5,9 +5,6 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from studies.design import load_study
 from studies.errors import UserError
 from studies.records import DataKind
@@ -81,6 +78,9 @@ def database_url(folder: Path) -> str:
             f"{DATABASE_VARIABLE}: only postgresql+psycopg://USER:PASSWORD@HOST/DATABASE or sqlite:///PATH is "
             f"supported, not {url.split(':', 1)[0]}://. Correct it, or unset it to use SQLite in the study folder."
         )
+    from sqlalchemy import make_url  # not above: `evalkit study init` needs only the key
+    from sqlalchemy.exc import ArgumentError
+
     try:
         make_url(url)
     except (ArgumentError, ValueError) as error:

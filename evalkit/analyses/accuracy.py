@@ -5,6 +5,7 @@ import dataclasses
 import pandas as pd
 
 from evalkit.analyses.base import Context
+from evalkit.analyses.targets import THESE_IMAGES, of_target
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Result
 from evalkit.stats.means import mean_over_workers
@@ -39,7 +40,7 @@ def _over_workers(trials: pd.DataFrame, condition: str, level: float) -> Estimat
         *uneven,
         "The interval covers other people before these images, not other images.",
     )
-    return dataclasses.replace(
+    named = dataclasses.replace(
         estimate,
         key="accuracy_over_workers",
         unit="proportion",
@@ -47,6 +48,7 @@ def _over_workers(trials: pd.DataFrame, condition: str, level: float) -> Estimat
         n={**estimate.n, "trials": len(trials)},
         notes=notes,
     )
+    return of_target(named, THESE_IMAGES)
 
 
 def _images(trials: pd.DataFrame, level: float) -> list[Result]:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from evalkit.analyses.base import Context
 from evalkit.analyses.learning import places
+from evalkit.analyses.targets import THESE_IMAGES, about
 from evalkit.responses import ResponseTable, rows_where
 from evalkit.results import Estimate, HypothesisTest, Result
 from evalkit.stats.proportions import clustered_difference, wilson_interval
@@ -150,10 +151,11 @@ def _difference(trials: pd.DataFrame, condition: str, study: Study) -> Estimate:
         ({"workers": codes[: len(left)]}, {"workers": codes[len(left) :]}),
         study.analysis.confidence_level,
     )
-    return dataclasses.replace(
+    named = dataclasses.replace(
         found,
         key="fool_rate_leavers_minus_finishers",
         condition=condition,
         method=f"sessions that were not finished less finished ones, over the places that the former reached; {found.method}",
         notes=found.notes if len(left) else ("Nobody who left had answered about a fake.",),
     )
+    return about(named, THESE_IMAGES)

@@ -154,6 +154,10 @@ def labelled(results: list[Result], name: str, status: str, context: Context) ->
 
 def run_notes(study: Study) -> tuple[str, ...]:
     """What a reader must know of the training runs behind a rate or a difference."""
+    if study.imported is not None:
+        return (
+            "How many training runs the images come from is not known: nothing here separates the loss from the seed.",
+        )
     if study.runs == 1:
         return (
             "One training run per algorithm: nothing here separates the loss from the seed it was trained with.",

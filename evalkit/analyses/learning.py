@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evalkit.analyses.base import Context, IntArray, as_clusters, cluster_ids
+from evalkit.analyses.targets import THESE_IMAGES, about
 from evalkit.responses import ResponseTable, rows_where
 from evalkit.results import Estimate, Result
 from evalkit.stats.proportions import clustered_rate
@@ -73,7 +74,7 @@ def _slope(trials: pd.DataFrame, positions: IntArray, condition: str, study: Stu
         pd.factorize(trials["worker"])[0][known],
         study.analysis.confidence_level,
     )
-    return dataclasses.replace(slope, key="fool_rate_slope", condition=condition)
+    return about(dataclasses.replace(slope, key="fool_rate_slope", condition=condition), THESE_IMAGES)
 
 
 def _response_times(trials: pd.DataFrame, quarters: IntArray, condition: str) -> list[Estimate]:
@@ -106,10 +107,11 @@ def _practice(table: ResponseTable, condition: str, study: Study) -> Estimate:
     workers = {"workers": pd.factorize(rows["worker"])[0]}
     rate = clustered_rate(rows["outcome"].to_numpy(dtype=float), workers, study.analysis.confidence_level)
     notes = rate.notes if len(rows) else ("No practice trial was recorded.",)
-    return dataclasses.replace(
+    named = dataclasses.replace(
         rate,
         key="practice_accuracy",
         condition=condition,
         method=f"correct practice answers of analysed sessions, {rate.method}",
         notes=notes,
     )
+    return about(named, THESE_IMAGES)

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import special, stats
 
 from evalkit.analyses.base import run_notes, with_sizes
-from evalkit.analyses.targets import WORDS
+from evalkit.analyses.targets import about
 from evalkit.results import Estimate, Interval
 from evalkit.stats.mixed_logistic import MixedFit, marginal_rate
 from studies.design import Study
@@ -55,7 +55,7 @@ class Model:
     @property
     def target(self) -> str:
         """What the intervals are about, whatever the study's target: the model takes its groups for samples."""
-        return WORDS["this loss" if "runs" in self.fit.standard_deviations else "this generator"]
+        return "this loss" if "runs" in self.fit.standard_deviations else "this generator"
 
     def notes(self, *more: str) -> tuple[str, ...]:
         """What lacks, what was simplified, and more."""
@@ -84,7 +84,7 @@ class Model:
         method = (
             f"{METHOD}; marginal rate, delta method on the logit scale, t with {freedom} degrees of freedom"
         )
-        return Estimate(
+        found = Estimate(
             key="fool_rate_mixed",
             value=rate,
             unit="proportion",
@@ -95,8 +95,9 @@ class Model:
             if self.lacking or not freedom
             else Interval(low, high, self.level, method, freedom),
             standard_error=None if self.lacking else error * rate * (1 - rate),
-            notes=self.notes(self.target, *run_notes(self.study)),
+            notes=self.notes(*run_notes(self.study)),
         )
+        return about(found, self.target)
 
     def difference(self, first: str, second: str) -> Estimate:
         """The difference of two marginal rates."""
@@ -109,7 +110,7 @@ class Model:
         value, error = self.fit.delta(quantity)
         both = self.trials[self.trials["condition"].isin([first, second])]
         method = f"{METHOD}; difference of marginal rates, delta method"
-        return Estimate(
+        found = Estimate(
             key="fool_rate_difference_mixed",
             value=value,
             unit="proportion",
@@ -120,11 +121,11 @@ class Model:
             interval=self._interval(value, error, self._freedom([first, second]), method),
             standard_error=None if self.lacking else error,
             notes=self.notes(
-                self.target,
                 "Interval of this contrast alone, not adjusted for the number of contrasts.",
                 *run_notes(self.study),
             ),
         )
+        return about(found, self.target)
 
     def fixed(self, name: str) -> Estimate:
         """A bias that all algorithms share, in logits of being fooled."""
@@ -248,9 +249,14 @@ def image_records(model: Model) -> list[Estimate]:
                 method=method,
                 n={"votes": len(votes)},
                 condition=str(condition),
-                image=str(votes["image"].iloc[0]),
+                image=str(votes["image"].iloc[0]) if votes["image"].nunique() == 1 else "",
                 detail=f"input {source}",
                 interval=Interval(low, high, model.level, method),
+                notes=(
+                    ()
+                    if votes["image"].nunique() == 1
+                    else ("Of this input's images of all training runs together.",)
+                ),
             )
         )
     return results

@@ -6,7 +6,7 @@ from evalkit.analyses.base import Context, as_clusters, cluster_ids, of_fakes, r
 from evalkit.analyses.targets import about
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Interval, Result
-from evalkit.stats.pigeonhole import draws_within, pigeonhole_rates
+from evalkit.stats.pigeonhole import draws_within, few_drawn, pigeonhole_rates
 from evalkit.stats.ranks import Ranks, rank_intervals
 from evalkit.stats.resampling import FEWEST
 from studies.design import Study
@@ -39,7 +39,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     found = rank_intervals(rates, draws, study.analysis.confidence_level)
     words = " × ".join(str(name).replace("_", " ") for name in ids.columns)
     return [
-        about(_record(name, index, found, counts, words, seed, study), study.analysis.target)
+        about(_record(name, index, found, counts, words, seed, study, few_drawn(few)), study.analysis.target)
         for index, name in enumerate(names)
     ]
 
@@ -52,6 +52,7 @@ def _record(
     words: str,
     seed: int,
     study: Study,
+    cautions: tuple[str, ...],
 ) -> Estimate:
     level = study.analysis.confidence_level
     method = f"rank of the pooled fool rates, 1 the highest; pigeonhole bootstrap over {words}, {found.n_draws:,} resamples"
@@ -63,7 +64,7 @@ def _record(
         n={"algorithms": len(counts), "trials": int(counts[index])},
         condition=name,
         seed=seed,
-        notes=(f"First in {100 * found.first[index]:.0f} % of the resamples.", *run_notes(study)),
+        notes=(f"First in {100 * found.first[index]:.0f} % of the resamples.", *cautions, *run_notes(study)),
         interval=Interval(
             float(found.low[index]),
             float(found.high[index]),

@@ -180,6 +180,8 @@ def _rules(sessions: pd.DataFrame, trials: pd.DataFrame, condition: str, study: 
     """How many sessions break each rule in force, those that break several in each of them."""
     found = []
     for rule in rules_in_force(study.exclusions):
+        if study.imported is not None and rule.column == "void_trials":
+            continue  # of imported answers nobody knows which would have been void
         values = sessions[rule.column].to_numpy(dtype=float)
         unknown = int(np.isnan(values).sum())
         note = f"The rule could not be applied to {unknown} session{'s' * (unknown != 1)}: too little to measure it by."

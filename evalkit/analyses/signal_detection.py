@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evalkit.analyses.base import Context, as_clusters, cluster_ids, clustered_share, with_sizes
+from evalkit.analyses.targets import THESE_IMAGES, of_target
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Result
 from evalkit.stats.signal_detection import detection, detection_over_workers, preference_spread
@@ -18,6 +19,12 @@ BoolArray = npt.NDArray[np.bool_]
 ADAPTED = "Pooled over exposures that the answers themselves had chosen: it is about no particular exposure."
 SIDE, ORDER = "left, not right", "first, not second"
 """`detail` of a preference for a side and for a place in the order."""
+_RIGHT, _FIRST_NAMED = (
+    "It was the right answer",
+    "It was the image of the algorithm that study.toml names first",
+)
+_WHAT = dict.fromkeys(("real_and_fake", "one_image", "two_inputs"), _RIGHT) | {"two_algorithms": _FIRST_NAMED}
+LEFT_FIRST = "The left image was always shown first: a preference for the left and one for the first cannot be told apart."
 
 
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
@@ -32,9 +39,13 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
             results += _detection(table.about(trials, condition), study, condition)
     if table.layout == "one_image":
         return [*results, *_preference(trials, study, _said_fake(trials), _is_fake(trials), "fake, not real")]
-    results += _preference(trials, study, *_sides(trials), SIDE)
-    if getattr(study.protocol, "presentation", "") == "sequential":
-        results += _preference(trials, study, *_order(trials), ORDER)
+    (on_left, left), (on_first, first) = _sides(trials), _order(trials)
+    one_by_one = getattr(study.protocol, "presentation", "") == "sequential"
+    known = np.isfinite(on_left)
+    alike = one_by_one and bool(known.any()) and bool((left == first)[known].all())
+    results += _preference(trials, study, on_left, left, SIDE, LEFT_FIRST if alike else "")
+    if one_by_one and not alike:
+        results += _preference(trials, study, on_first, first, ORDER)
     return results
 
 
@@ -45,8 +56,9 @@ def _detection(trials: pd.DataFrame, study: Study, condition: str) -> list[Resul
     mine, answers, signal = trials[known], answers[known], signal[known]
     level = study.analysis.confidence_level
     found = detection(answers, signal, as_clusters(cluster_ids(mine, study)), level, two_afc=not one_image)
-    averaged = detection_over_workers(
-        answers, signal, mine["worker"].to_numpy(), level, two_afc=not one_image
+    averaged = of_target(
+        detection_over_workers(answers, signal, mine["worker"].to_numpy(), level, two_afc=not one_image),
+        THESE_IMAGES,
     )
     notes = (ADAPTED,) if study.protocol.adapts_exposure else ()
     return [
@@ -63,6 +75,7 @@ def _preference(
     answers: npt.NDArray[np.float64],
     signal: BoolArray,
     detail: str,
+    caution: str = "",
 ) -> list[Result]:
     """The share of one answer over all conditions, and whether workers differ in it more than chance makes them."""
     known = np.isfinite(answers)
@@ -80,14 +93,12 @@ def _preference(
             )
         ]
     shares = pd.Series(answers[known], index=mine.index)
-    right = float(signal[known].mean())
-    share = dataclasses.replace(
-        clustered_share("answer_share", shares, mine, study, ""),
-        detail=detail,
-        notes=(f"It was the right answer in {100 * right:.1f} % of the trials.",),
-    )
+    share = clustered_share("answer_share", shares, mine, study, "")
+    told = f"{_WHAT[study.protocol.layout]} in {100 * float(signal[known].mean()):.1f} % of the trials."
+    cautions = (caution,) if caution else ()
+    share = dataclasses.replace(share, detail=detail, notes=(told, *cautions, *share.notes))
     spread = preference_spread(answers[known], signal[known], mine["worker"].to_numpy())
-    return [share, dataclasses.replace(spread, detail=detail)]
+    return [share, dataclasses.replace(spread, detail=detail, notes=(*spread.notes, *cautions))]
 
 
 def _is_fake(trials: pd.DataFrame) -> BoolArray:

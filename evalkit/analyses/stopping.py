@@ -1,12 +1,13 @@
 """The stopping rule: each algorithm's interval as it stood after every worker, and when the rule stopped."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from evalkit.analyses.base import Context
+from evalkit.analyses.targets import THESE_IMAGES, of_target
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Interval, Result
 from evalkit.stats.confidence_sequence import ConfidenceSequence, betting_sequence
@@ -15,6 +16,7 @@ from studies.design import Stopping, Study
 LOOKS = 40
 """Intervals of the running sequence that are kept for each algorithm."""
 _METHOD = "mean over workers of their fool rates, in the order in which they finished; betting confidence sequence (hedged capital)"
+_ORDER_OF_FILE = "When the imported answers were given is not known: workers stand in the order of the file."
 _TARGET = "Valid however often one looks, but about these images only: image and run variance are not in it."
 
 
@@ -26,15 +28,20 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
     sequences = {
         condition: betting_sequence(worker_means(table, condition), level) for condition in study.conditions
     }
-    results: list[Result] = [_latest(condition, found) for condition, found in sequences.items()]
-    if study.stopping.rule == "none":
-        return results
-    for condition, found in sequences.items():
-        results += _course(condition, found)
-    ends = {condition: _end(found, study.stopping) for condition, found in sequences.items()}
-    for condition, found in sequences.items():
-        results.append(_stop(condition, ends[condition], found, study.stopping))
-    return [*results, _study_stop(list(ends.values()), study.stopping)]
+    results: list[Estimate] = [_latest(condition, found) for condition, found in sequences.items()]
+    if study.imported is not None:
+        results = [dataclasses.replace(one, notes=(*one.notes, _ORDER_OF_FILE)) for one in results]
+    if study.stopping.rule != "none":
+        results += _by_the_rule(sequences, study.stopping)
+    return [of_target(one, THESE_IMAGES) for one in results]
+
+
+def _by_the_rule(sequences: Mapping[str, ConfidenceSequence], stopping: Stopping) -> list[Estimate]:
+    """The course of each sequence, and when the rule stopped it."""
+    results = [one for condition, found in sequences.items() for one in _course(condition, found)]
+    ends = {condition: _end(found, stopping) for condition, found in sequences.items()}
+    results += [_stop(condition, ends[condition], found, stopping) for condition, found in sequences.items()]
+    return [*results, _study_stop(list(ends.values()), stopping)]
 
 
 def stopped_at(worker_means: npt.ArrayLike, stopping: Stopping, confidence_level: float = 0.95) -> int | None:
@@ -56,12 +63,17 @@ def all_stopped_at(
 
 
 def worker_means(table: ResponseTable, condition: str) -> npt.NDArray[np.float64]:
-    """Shape (workers,): the fool rate of each worker of the primary trials, in the order in which they finished."""
+    """Shape (workers,): the fool rate of each worker of the primary trials, in the order in which they finished.
+
+    Somebody with several sessions (imported ones) counts once, where the last of them ended.
+    """
     mine = (table.primary["condition"] == condition) & table.primary["fooled"].notna()
-    trials = table.primary.loc[mine, ["session", "fooled"]]
-    rates = trials.groupby("session", sort=False)["fooled"].mean()
-    ended = table.sessions.set_index("session")[["finished_at", "place_index"]]
-    order = ended.loc[rates.index].sort_values(["finished_at", "place_index"], kind="stable").index
+    trials = table.primary.loc[mine, ["session", "worker", "fooled"]]
+    rates = trials.groupby("worker", sort=False)["fooled"].mean()
+    ended = table.sessions[table.sessions["session"].isin(trials["session"].unique())]
+    order = ended.sort_values(["finished_at", "place_index"], kind="stable")["worker"].drop_duplicates(
+        keep="last"
+    )
     return rates.loc[order].to_numpy(dtype=np.float64)
 
 

@@ -19,6 +19,9 @@ R = TypeVar("R", bound=Result)
 
 def about(result: R, target: str) -> R:
     """The same record, with its target in notes and provenance."""
-    return dataclasses.replace(
-        result, notes=(*result.notes, WORDS[target]), provenance=Provenance(target=target)
-    )
+    return of_target(dataclasses.replace(result, notes=(*result.notes, WORDS[target])), target)
+
+
+def of_target(result: R, target: str) -> R:
+    """The same record, with its target in the provenance alone: where its notes say it already."""
+    return dataclasses.replace(result, provenance=Provenance(target=target))

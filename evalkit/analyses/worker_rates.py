@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from evalkit.analyses.base import Context
+from evalkit.analyses.targets import THESE_IMAGES, of_target
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Result
 from evalkit.stats.means import mean_over_workers
@@ -33,25 +34,29 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
     told = [quantity for quantity in KEYS if any(value.quantity == quantity for value in values)]
     return [
         _mean(
-            [value for value in values if (value.condition, value.quantity) == (condition, quantity)], study
+            [value for value in values if (value.condition, value.quantity) == (condition, quantity)],
+            condition,
+            quantity,
+            study,
         )
         for condition in study.conditions
         for quantity in told
     ]
 
 
-def _mean(values: list[WorkerValue], study: Study) -> Estimate:
+def _mean(values: list[WorkerValue], condition: str, quantity: str, study: Study) -> Estimate:
     known = [value.value for value in values if value.value is not None]
     estimate = mean_over_workers(np.array(known, dtype=float), study.analysis.confidence_level)
     missing = {"missing": len(values) - len(known)}
-    return dataclasses.replace(
+    named = dataclasses.replace(
         estimate,
-        key=KEYS[values[0].quantity],
-        condition=values[0].condition,
+        key=KEYS[quantity],
+        condition=condition,
         unit="proportion",
         n={**estimate.n, **missing},
         notes=(*estimate.notes, _NOTE),
     )
+    return of_target(named, THESE_IMAGES)
 
 
 def _unknown(condition: str) -> Estimate:

@@ -3,9 +3,10 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from studies.errors import UserError, did_you_mean
 
@@ -38,6 +39,16 @@ class LazyGroup(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             ctx.fail(f"No such command {name!r}.{did_you_mean(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names and help without importing the commands; a shell asks at each press of a key."""
+        if incomplete and not incomplete[0].isalnum():
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=help_line)
+            for name, (_, help_line) in self.lazy.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  (click's signature)
         """List the commands without importing them."""
@@ -103,6 +114,10 @@ COMMANDS = {
     "weights": ("evalkit.cli.weights:weights", "Which pretrained files are here, and how to bring them."),
     "doctor": ("evalkit.cli.doctor:doctor", "What is on this machine, and what will not work until what."),
     "demo": ("evalkit.cli.demo:demo", "A whole study on made-up images, from nothing to a report."),
+    "completion": (
+        "evalkit.cli.completion:completion",
+        "What bash, zsh or fish needs to complete commands and options.",
+    ),
 }
 
 
@@ -124,5 +139,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             args=list(arguments) if arguments is not None else None, prog_name="evalkit", standalone_mode=True
         )
     except UserError as error:
-        click.echo(f"{click.style('Error', fg='red', bold=True)}: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        from evalkit.extras import missing_package
+
+        advice = missing_package(error)
+        if not advice:
+            raise
+        _fail(advice)
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"{click.style('Error', fg='red', bold=True)}: {text}", err=True)
+    sys.exit(1)

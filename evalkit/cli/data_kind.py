@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,8 +10,9 @@ from evalkit.cli.messages import say
 from studies.design import load_study
 from studies.errors import UserError
 from studies.records import DATA_KINDS, IMPORTED, DataKind
-from webapp.config import reading_config
-from webapp.hosting import HostedStudy, count_sessions, host, was_served
+
+if TYPE_CHECKING:
+    from webapp.hosting import HostedStudy
 
 data_option = click.option(
     "--data",
@@ -37,7 +39,7 @@ def is_imported(folder: Path, data: DataKind | None) -> bool:
     return imported is not None
 
 
-def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) -> HostedStudy:
+def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) -> "HostedStudy":
     """The study with the data that was asked for, or that there is; says so where it is not live.
 
     Args:
@@ -50,9 +52,12 @@ def hosted_data(folder: Path, data: DataKind | None, *, served: bool = False) ->
     """
     if is_imported(folder, data):
         raise UserError(
-            f"{folder}: these answers were imported, so there is no server and no database. `evalkit analyze`, `evalkit "
-            "report` and `evalkit study preregister` are for such a study."
+            f"{folder}: these answers were imported, so there is no server and no database. `evalkit analyze` and "
+            "`evalkit report` are for such a study."
         )
+    from webapp.config import reading_config
+    from webapp.hosting import count_sessions, host, was_served
+
     kinds = [data] if data else DATA_KINDS
     read = host(reading_config(folder, kinds[0]), verify=False)
     for kind in kinds:

@@ -16,6 +16,8 @@ from pathlib import Path
 from evalkit.cli.doctor_finding import Finding, gib
 
 OLDEST_PYTHON = (3, 11)
+EXTRAS = ("web", "metrics", "train")
+"""Those without which a command does not work at all."""
 SHOWN = ("numpy", "pandas", "scipy", "pillow", "pydantic", "flask", "sqlalchemy", "matplotlib")
 FOR_TRAINING_AND_METRICS = frozenset(
     {"torch", "torchvision", "torchmetrics", "lightning-fabric", "lpips", "pytorch-fid", "scikit-image", "tensorboard"}
@@ -68,7 +70,9 @@ def packages(versions: Mapping[str, str]) -> Iterator[Finding]:
     for name, reason in wrong.items():
         if name != "torch":  # has a line of its own
             stops = name not in FOR_TRAINING_AND_METRICS
-            yield Finding(name, "missing", f"{reason}. Run: make setup, or pip install evalkit", stops=stops)
+            yield Finding(
+                name, "missing", f"{reason}. Run: make setup, or pip install 'evalkit[all]'", stops=stops
+            )
 
 
 def cores_and_memory(
@@ -189,7 +193,7 @@ def _synchronised() -> bool | None:
 
 
 def _required() -> dict[str, str]:
-    """Evalkit's requirements -> least version; without those of development."""
+    """Requirements of evalkit and of its EXTRAS -> least version; without those of development."""
     try:
         lines = importlib.metadata.requires("evalkit") or []
     except importlib.metadata.PackageNotFoundError:
@@ -198,7 +202,12 @@ def _required() -> dict[str, str]:
     for line in lines:
         name, rest = re.fullmatch(r"([\w.-]+)(.*)", line, re.DOTALL).groups()  # type: ignore[union-attr]
         condition = rest.partition(";")[2]
-        if "extra" in condition or ("sys_platform" in condition and os.name != "posix"):
+        extra = re.search(r"extra\s*==\s*['\"](\w+)", condition)
+        if (
+            name == "evalkit"
+            or (extra and extra[1] not in EXTRAS)
+            or ("sys_platform" in condition and os.name != "posix")
+        ):
             continue
         least = re.search(r">=\s*([\d.]+)", rest)
         found[name.lower()] = least[1] if least else ""

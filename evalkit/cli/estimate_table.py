@@ -22,6 +22,19 @@ _MOST_OF_A_KEY = 12
 _SIZES = ("trials", "workers", "source_images", "sessions")
 """What a row says of the sizes that its first number rests on."""
 _ORDER = ("planned", "unplanned", "descriptive")
+_EXPLAINED = {
+    **dict.fromkeys(("fool_rate", "pairwise_differences", "equivalence", "ranks"), "estimates"),
+    **dict.fromkeys(("signal_detection", "agreement"), "signal-detection"),
+    **dict.fromkeys(("response_quality", "attrition", "learning"), "data-quality"),
+    **dict.fromkeys(("worker_rates", "accuracy"), "importing"),
+    **dict.fromkeys(("preference_share", "error_rate", "input_match_share", "modal_exposure"), "protocols"),
+    "mixed_model": "mixed-model",
+    "people_and_metrics": "people-and-metrics",
+    "stopping": "stopping",
+}
+"""Page of docs/ that says what the rows of an analysis are."""
+_PRIMARY = "fool_rate"
+"""The analysis whose rows are one quantity by many methods, the study's own first."""
 _FLOW = (
     ("sessions_started", "started"),
     ("sessions_finished", "finished"),
@@ -55,13 +68,20 @@ def _head(results: Sequence[Result]) -> Iterable[str]:
     kind = source.mark or ("IMPORTED data" if source.data == "imported" else "people's live answers")
     yield f"[bold]{escape(source.study)}[/bold]: {escape(kind)}; target of inference: {escape(source.target)}"
     conditions = dict.fromkeys(one.condition for one in results if one.condition)
+    by_trial = source.data != "imported" or any(
+        one.value for one in results if one.key in ("trials", "trials_missing") and one.condition
+    )
     for condition in conditions:
         counts = {
             one.key: one.value
             for one in results
             if one.condition == condition and not one.detail and one.unit == "count"
         }
-        told = [f"{count(counts[key])} {words}" for key, words in _FLOW if counts.get(key) is not None]
+        told = [
+            f"{count(counts[key])} {words}"
+            for key, words in _FLOW
+            if counts.get(key) is not None and (by_trial or not key.startswith("trials"))
+        ]
         if told:
             yield f"  {escape(condition)}: {', '.join(told)}"
     levels = {one.interval.confidence_level for one in results if isinstance(one, Estimate) and one.interval}
@@ -71,13 +91,20 @@ def _head(results: Sequence[Result]) -> Iterable[str]:
 
 def _show(console: Console, section: Section) -> None:
     status = {"planned": "planned", "unplanned": "NOT PLANNED", "descriptive": "descriptive"}[section.status]
-    console.print(f"\n[bold]{escape(section.title.removesuffix(' (unplanned)'))}[/bold] ({status})")
+    page = _EXPLAINED.get(section.analysis)
+    where = f"  [dim]docs/{page}.md[/dim]" if page else ""
+    console.print(f"\n[bold]{escape(section.title.removesuffix(' (unplanned)'))}[/bold] ({status})" + where)
+    if section.analysis == _PRIMARY:
+        console.print(
+            "The first row is the estimate of the study; the others are the same rate by other methods, or of other sessions.",
+            soft_wrap=True,
+        )
     pairs, many = _few_of_each(section)
     conditions = list(dict.fromkeys(record.condition for record, _ in pairs if _is_of_one(record)))
     beside = 0 < len(conditions) <= _MOST_BESIDE
     if beside:
         console.print(_beside([pair for pair in pairs if _is_of_one(pair[0])], conditions))
-    rest = [line for record, line in pairs if not (beside and _is_of_one(record))]
+    rest = [pair for pair in pairs if not (beside and _is_of_one(pair[0]))]
     if rest:
         console.print(_beneath(rest))
     told = {number for _, line in pairs for number in line.notes}
@@ -109,7 +136,7 @@ def _is_of_one(record: Result) -> bool:
 
 
 def _beside(pairs: Sequence[tuple[Result, Line]], conditions: Sequence[str]) -> Table:
-    """Algorithms beside each other; first what the first number of each rests on."""
+    """Algorithms beside each other; first what their numbers rest on."""
     rows: dict[str, dict[str, Line]] = {}
     for record, line in pairs:
         rows.setdefault(f"{line.what}{'' if record.run is None else f', run {record.run}'}", {})[
@@ -118,10 +145,10 @@ def _beside(pairs: Sequence[tuple[Result, Line]], conditions: Sequence[str]) -> 
     table = _empty("what")
     for condition in conditions:
         table.add_column(escape(condition), justify="right", overflow="fold")
-    first: dict[str, str] = {}
-    for record, _ in pairs:
-        first.setdefault(record.condition, _rests_on(record))
-    table.add_row("[dim]n[/dim]", *(f"[dim]{escape(first[name])}[/dim]" for name in conditions))
+    own = {name: [record for record, _ in pairs if record.condition == name] for name in conditions}
+    same = all(_rest_on_the_same(records) for records in own.values())
+    sizes = (f"[dim]{escape(_rests_on(*own[name]))}[/dim]" for name in conditions)
+    table.add_row(f"[dim]{'n' if same else 'n, at most'}[/dim]", *sizes)
     for what, lines in rows.items():
         marks = dict.fromkeys(number for line in lines.values() for number in line.notes)
         cells = (_with_interval(lines[name]) if name in lines else "" for name in conditions)
@@ -129,18 +156,21 @@ def _beside(pairs: Sequence[tuple[Result, Line]], conditions: Sequence[str]) -> 
     return table
 
 
-def _beneath(lines: Sequence[Line]) -> Table:
+def _beneath(pairs: Sequence[tuple[Result, Line]]) -> Table:
     """One row each: contrasts, tests, numbers about the whole study, and algorithms where there are many."""
     table = _empty("what")
     table.add_column("about", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
-    tests = any(line.p for line in lines)
+    tests = any(line.p for _, line in pairs)
     if tests:
         table.add_column("p", justify="right", overflow="fold")
-    for line in lines:
+    sized = not tests and any(record.n for record, _ in pairs)
+    if sized:
+        table.add_column("n", justify="right", overflow="fold")
+    for record, line in pairs:
         marks = "".join(f" [{number}]" for number in line.notes)
-        cells = (line.what + marks, line.about, _with_interval(line), *((line.p,) if tests else ()))
-        table.add_row(*map(escape, cells))
+        last = (line.p,) if tests else (_rests_on(record),) if sized else ()
+        table.add_row(*map(escape, (line.what + marks, line.about, _with_interval(line), *last)))
     return table
 
 
@@ -154,6 +184,20 @@ def _with_interval(line: Line) -> str:
     return line.value if line.interval == NOTHING else f"{line.value} ({line.interval})"
 
 
-def _rests_on(record: Result) -> str:
-    names = [name for name in _SIZES if record.n.get(name)] or list(record.n)[:3]
-    return ", ".join(f"{count(record.n[name])} {words(name)}" for name in names)
+def _rest_on_the_same(records: Sequence[Result]) -> bool:
+    return all(len({record.n[name] for record in records if name in record.n}) <= 1 for name in _SIZES)
+
+
+def _rests_on(*records: Result) -> str:
+    """The largest of each size; where nobody has one of the usual sizes, what the first record counts."""
+    largest = {
+        name: max((record.n[name] for record in records if name in record.n), default=0) for name in _SIZES
+    }
+    found = {name: size for name, size in largest.items() if size}
+    if not found:
+        unusual = [name for name in records[0].n if name not in _SIZES]
+        found = {
+            name: records[0].n[name]
+            for name in [*(name for name in _SIZES if name in records[0].n), *unusual][:1]
+        }
+    return ", ".join(f"{count(size)} {words(name)}" for name, size in found.items())

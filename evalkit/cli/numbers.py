@@ -9,14 +9,15 @@ from evalkit.cli.data_kind import data_option, hosted_data, is_imported
 from evalkit.cli.messages import say
 from studies.design import load_study
 from studies.records import IMPORTED, DataKind
-from webapp.export import export
-from webapp.sessions import check_unchanged
 
 also_option = click.option(
     "--also",
     multiple=True,
-    metavar="NAME",
-    help="An analysis that the study did not plan; its numbers are marked as unplanned. May be given several times.",
+    metavar="NAME,NAME",
+    callback=lambda _context, _option, given: tuple(
+        dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip())
+    ),
+    help="Analyses that the study did not plan; their numbers are marked as unplanned. Repeatable.",
 )
 
 
@@ -76,6 +77,9 @@ def _exported(folder: Path, data: DataKind | None) -> tuple[Path, DataKind]:
     """The study's folder, and the kind of data that lies in it now as files."""
     if is_imported(folder, data):
         return folder, IMPORTED
+    from webapp.export import export  # not above: imported answers need no server
+    from webapp.sessions import check_unchanged
+
     hosted = hosted_data(folder, data)
     check_unchanged(hosted)  # else a study that nobody met would lend its name to the numbers
     export(hosted)

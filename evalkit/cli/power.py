@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from evalkit.cli.power_plan import Plan
     from evalkit.stats.power import Spread, Target
 
-_SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+class _Proportion(click.FloatRange):
+    """Between 0 and 1; who writes percent is told how."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message.rstrip('.')}. Write 25 % as 0.25.", param, ctx)
+
+
+_SHARE = _Proportion(0, 1, min_open=True, max_open=True)
 _SD = click.FloatRange(0, 5)
 _COUNT = click.IntRange(2, 100_000)
 TARGETS = ("these images", "this generator", "this loss")
@@ -34,9 +45,13 @@ MINUTES_BEFORE = 3.0
     "--runs", type=click.IntRange(1, 1000), default=1, show_default=True, help="Training runs per algorithm."
 )
 @click.option(
-    "--algorithms", type=click.IntRange(2, 1000), default=2, show_default=True, help="For the cost."
+    "--algorithms",
+    type=click.IntRange(2, 1000),
+    default=2,
+    show_default=True,
+    help="For the cost, and to share a session --within.",
 )
-@click.option("--within", is_flag=True, help="Each session shows two algorithms instead of one.")
+@click.option("--within", is_flag=True, help="Each session shows all algorithms instead of one.")
 @click.option("--worker-sd", type=_SD, help="SD of workers, logits [0.7, or the pilot's].")
 @click.option("--image-sd", type=_SD, help="SD of images, logits [0.9, or the pilot's].")
 @click.option(
@@ -101,7 +116,7 @@ def power(
     plan = power_plan.Plan(
         rate=rate,
         difference=difference,
-        design=Design(workers, images, trials, runs, within),
+        design=Design(workers, images, trials, runs, within, algorithms),
         spread=spread,
         target=cast("Target", target),
         power=wanted,

@@ -8,7 +8,7 @@ import pandas as pd
 from evalkit.cli.messages import say, warn
 from studies.design import load_study
 from studies.errors import UserError
-from studies.records import DATA_KINDS
+from studies.records import DATA_KINDS, IMPORTED
 
 ENOUGH_WORKERS, ENOUGH_IMAGES = 8, 20
 """Below these a pilot's standard deviations are little more than noise."""
@@ -24,7 +24,11 @@ def read_pilot(folder: Path) -> tuple[float, dict[str, float]]:
     from evalkit.responses import read_table
 
     study = load_study(folder)
-    kinds = [kind for kind in ("pilot", "live", *DATA_KINDS) if (folder / kind / "responses.csv").is_file()]
+    kinds = [
+        kind
+        for kind in ("pilot", "live", IMPORTED, *DATA_KINDS)
+        if (folder / kind / "responses.csv").is_file()
+    ]
     if not kinds:
         raise UserError(
             f"{folder}: no responses to plan with (no pilot/responses.csv or the like); `evalkit study export {folder}`"
@@ -33,13 +37,13 @@ def read_pilot(folder: Path) -> tuple[float, dict[str, float]]:
     trials = of_fakes(read_table(folder / kinds[0], study, kinds[0]).primary)
     if trials.empty or trials["fooled"].nunique() < 2:
         raise UserError(
-            f"{folder / kinds[0]}: nothing to plan with: every scored answer is the same, or there is none."
+            f"{folder / kinds[0]}: nothing to plan with: no answer about one fake alone or beside a real image, or all of them the same."
         )
     workers, images = trials["worker"].nunique(), trials["source_id"].nunique()
     rate, found = float(trials["fooled"].mean()), _fitted(trials)
     told = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in found.items())
     say(f"From {kinds[0]} data of {folder}: fool rate {100 * rate:.1f} %; SDs in logits: {told}.")
-    if kinds[0] not in ("pilot", "live"):
+    if kinds[0] not in ("pilot", "live", IMPORTED):
         warn(f"these are {kinds[0].upper()} data.")
     if workers < ENOUGH_WORKERS or images < ENOUGH_IMAGES:
         warn(

@@ -57,7 +57,7 @@ def show(plan: Plan) -> None:
 def _assumptions(plan: Plan) -> Iterator[str]:
     design, spread = plan.design, plan.spread
     yield (
-        f"Fool rates {100 * plan.rates[0]:g} % and {100 * plan.rates[1]:g} %; {design.trials} trials per session, "
+        f"Fool rates {100 * plan.rates[0]:.3g} % and {100 * plan.rates[1]:.3g} %; {design.trials} trials per session, "
         + (
             "all algorithms in each session"
             if design.within
@@ -66,8 +66,8 @@ def _assumptions(plan: Plan) -> Iterator[str]:
         + f"; alpha {plan.alpha:g}, two-sided."
     )
     yield (
-        f"Assumed SDs in logits: workers {spread.workers:g}, images {spread.images:g} (of which {spread.own_images:g} the"
-        f" algorithm's own), training runs {spread.runs:g}."
+        f"SDs in logits: workers {spread.workers:.2g}, images {spread.images:.2g} (of which {spread.own_images:.2g} the"
+        f" algorithm's own), training runs {spread.runs:.2g}; assumed, or of the pilot."
     )
     if plan.price:
         yield (
@@ -91,7 +91,7 @@ def _targets(plan: Plan) -> Table:
         "rate ± SE",
         "95 % interval ±" if plan.alpha == 0.05 else f"{100 * (1 - plan.alpha):g} % interval ±",
         "power",
-        f"found with {_percent(plan.power)}",
+        f"difference found with {_percent(plan.power)}",
         "cost",
     )
     for row in power_plan.by_target(plan):

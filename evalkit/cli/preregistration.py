@@ -13,6 +13,7 @@ from evalkit.analyses import ALWAYS, ANALYSES
 from evalkit.exclusions import RULES
 from evalkit.rehearsal import certificate
 from evalkit.report import words
+from evalkit.stats.equivalence import equivalence_level
 from studies.design import PLACEHOLDER, Study, load_study
 from studies.errors import UserError, did_you_mean
 from studies.plan import PlanSummary, allocate, summarise
@@ -109,7 +110,7 @@ def render(found: Preregistration) -> str:
         ("## 2. Design plan", _design(found)),
         ("## 3. Sampling plan", _sampling(found)),
         ("## 4. Variables", _variables(study)),
-        ("## 5. Analysis plan", _analysis(study)),
+        ("## 5. Analysis plan", _analysis(found)),
         ("## 6. Rehearsal", [found.rehearsal.strip() or "No rehearsal was run before this registration."]),
         ("## 7. What is frozen", _frozen(found)),
     ]
@@ -144,9 +145,10 @@ def _information(study: Study) -> Iterator[str]:
         )
     margin = study.analysis.equivalence_margin
     if margin is not None:
+        level = f"{100 * equivalence_level(study.analysis.confidence_level):.4g} %"
         yield (
             f"Equivalence: an algorithm is called indistinguishable from real images, or as good as another, only if the "
-            f"90 % interval lies within ± {100 * margin:g} percentage points (of 50 %, or of no difference). A difference that "
+            f"{level} interval lies within ± {100 * margin:g} percentage points (of 50 %, or of no difference). A difference that "
             "is not significant is never called equivalence."
         )
     if study.runs == 1:
@@ -245,7 +247,8 @@ def _variables(study: Study) -> Iterator[str]:
         yield "The share of scored, answered, non-void trials with outcome 1."
 
 
-def _analysis(study: Study) -> Iterator[str]:
+def _analysis(found: Preregistration) -> Iterator[str]:
+    study = found.study
     analysis = study.analysis
     yield "### Planned analyses"
     yield "\n".join(f"- `{name}`: {_about(name)}" for name in analysis.planned)
@@ -262,6 +265,10 @@ def _analysis(study: Study) -> Iterator[str]:
     if "pairwise_differences" in analysis.planned and study.contrasts:
         listed = ", ".join(f"`{first} - {second}`" for first, second in study.contrasts)
         yield f"The family of tests is: {listed}; p values are adjusted by Holm's method within it."
+        yield (
+            f"The test that decides is the clustered one, which rejects where the interval of the difference leaves 0 out and is "
+            f"about {analysis.target}; the permutation test beside it is about these images and decides nothing."
+        )
     yield "### Data exclusion"
     rules = [
         f"- {rule.reason(study.exclusions)}" for rule in RULES if rule.limit(study.exclusions) is not None
@@ -272,11 +279,17 @@ def _analysis(study: Study) -> Iterator[str]:
     yield "### Missing data"
     yield (
         "An answer that was not given is missing and never scored; a void trial (the display failed or was disturbed) does not "
-        f"count and is replaced from a reserve of {study.protocol.reserve}. Unfinished sessions are left out of the primary estimates; "
-        "estimates with them are given too."
+        f"count and is {_replaced(found)}. Unfinished sessions are left out of the primary estimates; estimates with them are given "
+        "too."
     )
     yield "### Exploratory analysis"
     yield f"{OPEN} (or: none)"
+
+
+def _replaced(found: Preregistration) -> str:
+    """What becomes of a void trial: by the plan if there is one, since few inputs leave less of a reserve than was asked for."""
+    reserve = found.plan.reserve if found.plan else found.study.protocol.reserve
+    return f"replaced from a reserve of {reserve}" if reserve else "not replaced: there is no reserve"
 
 
 def _about(name: str) -> str:
@@ -294,6 +307,7 @@ def _clusters(study: Study) -> str:
         "workers",
         "source images",
         *(["real images"] if partners else []),
+        *(["other images"] if study.protocol.layout == "two_inputs" else []),
         *(["training runs"] if target == "this loss" else []),
     ]
     return " × ".join(names)

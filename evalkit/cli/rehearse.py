@@ -47,6 +47,11 @@ def rehearse(
     from evalkit.rehearsal.words import text_lines
 
     study = load_study(folder)
+    if study.imported is not None:
+        raise UserError(
+            f"{folder}: its answers were imported, so they are there already; nothing is left to rehearse. As a pilot of a study to "
+            f"come they serve `evalkit power --pilot {shlex.quote(str(folder))}`."
+        )
     study, range_ = _range(study, pilot)
     plan = Plan(studies, slow_studies, grid == "full", seed, processes)
     try:

@@ -103,7 +103,10 @@ def csv_command(
     """  # noqa: D301  (click's mark for lines to be kept as they are)
     reading = Reading(unsure, question, condition, _names(order), keep_repeated)
     key_source = read_source(key) if key else None
-    _finish(read_answers(read_source(file), mapping, reading, key_source), out)
+    found = read_answers(read_source(file), mapping, reading, key_source)
+    _finish(found, out)
+    if unsure and not any(answer.choice == "unsure" for answer in found.answers):
+        warn(f"--unsure {', '.join(unsure)}: no answer says so, so none counts as not sure.")
 
 
 @import_.command(name="workers")

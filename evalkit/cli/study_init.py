@@ -24,6 +24,8 @@ from webapp.config import create_secret_key
 
 FEW_RUNS = 5
 """Below so many training runs an interval about a loss is very wide (docs/statistics.md)."""
+_LISTS = (("analysis", "planned"), ("analysis", "contrasts"), ("metrics", "names"), ("page", "languages"))
+"""Settings of which each is a list of words, so that one word is a slip."""
 
 
 @click.command()
@@ -64,7 +66,7 @@ FEW_RUNS = 5
     "settings",
     multiple=True,
     metavar="TABLE.KEY=VALUE",
-    help="A setting of study.toml, e.g. --set protocol.scored=20; repeatable.",
+    help="A setting of study.toml, e.g. --set protocol.scored=20, or --set 'analysis.contrasts=[\"a - b\"]'; repeatable.",
 )
 def init(
     folder: Path,
@@ -206,7 +208,11 @@ def _override(tables: dict[str, Any], setting: str) -> None:
     known = [name for name in Study.model_fields if name not in ("conditions", "reference")]
     if table not in known:
         raise UserError(f"--set {setting}: there is no table [{table}].{did_you_mean(table, known)}")
-    tables.setdefault(table, {})[key] = _parse_value(text)
+    value = _parse_value(text)
+    if (table, key) in _LISTS and not isinstance(value, list):
+        words = json.dumps([word.strip() for word in text.split(",")])
+        raise UserError(f"--set {setting}: this is a list; write --set '{path}={words}'.")
+    tables.setdefault(table, {})[key] = value
 
 
 def _parse_value(text: str) -> Any:

@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Union
 
+from evalkit.extras import need
 from evalkit.metrics import METRICS
 from evalkit.metrics.base import Array, Options, Precision
 from evalkit.metrics.cache import Cache, default_cache_path
@@ -61,6 +62,7 @@ def score_images(
     Raises:
         UserError: An image cannot be read, a name is unknown, weights are missing, or the sets do not fit the metric.
     """
+    need("torch")
     asked = [names] if isinstance(names, str) else names
     reals, fakes = picture_set(real, name="real"), picture_set(fake, name="fake")
     if len(reals) != len(fakes) and not (_has_names(real) and _has_names(fake)):
@@ -109,6 +111,12 @@ def fid(real: Images, fake: Images, **options: Any) -> Score:
 
     Takes the options of `score_images`. Raises as it does.
 
+    >>> drawn = fid("real", "fake", random_weights=0, device="cpu", cache=False)
+    >>> drawn.mark
+    'random features, not comparable'
+    >>> drawn.higher_is_better
+    False
+
     Source: Heusel et al. 2017; pytorch-fid 0.3.0.
     """
     return score_images(real, fake, "fid", **options)["fid"]
@@ -141,6 +149,9 @@ def ssim(real: Images, fake: Images, **options: Any) -> Score:
     """Mean structural similarity over pairs of the same name; higher is better.
 
     Takes the options of `score_images`. Raises as it does.
+
+    >>> ssim("real", "real", device="cpu", cache=False).value
+    1.0
 
     Source: Wang et al. 2004.
     """

@@ -1,7 +1,6 @@
 """What a rehearsal found, as it is quoted: by the preregistration, by the report, and against the observed variances."""
 
 import hashlib
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from studies.errors import UserError
 
 FILE = "rehearsal.jsonl"
 """Name of the records in the study folder."""
-_TOGETHER = {"source_images": ("source_images", "source_images_by_algorithm")}
-"""Groups of the mixed model whose variances together are one of the grid's."""
+GROUPS = ("workers", "source_images", "runs")
+"""Of the grid, by the names that the mixed model gives them."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +98,17 @@ STALE = (
 def observed(estimates: Iterable[Result]) -> dict[str, float]:
     """The standard deviations that a mixed model found, by the grid's names, on the logit scale.
 
-    An image's deviation is that of the input and of the input by algorithm together, as in the grid.
+    An image's deviation is that of the input and of the input by algorithm together, as in the grid: the model's record
+    of `source_images` is already both.
     """
-    by_group = {
+    return {
         one.detail: one.value
         for one in estimates
-        if one.key == "standard_deviation" and one.value is not None and not one.condition
+        if one.key == "standard_deviation"
+        and one.value is not None
+        and not one.condition
+        and one.detail in GROUPS
     }
-    found = {}
-    for group in ("workers", "source_images", "runs"):
-        parts = [by_group[name] for name in _TOGETHER.get(group, (group,)) if name in by_group]
-        if parts:
-            found[group] = math.hypot(*parts)
-    return found
 
 
 def inside_grid(folder: Path, estimates: Iterable[Result]) -> list[Placement]:

@@ -11,6 +11,7 @@ from evalkit.rehearsal.assumptions import GridPoint
 from evalkit.rehearsal.places import BoolArray, FloatArray
 from evalkit.rehearsal.studies import ALL_HALF, DIFFERENT, EQUAL, FLOW, Batch, join
 from evalkit.results import Estimate, Interval, Provenance
+from evalkit.stats.equivalence import equivalence_level
 from evalkit.stats.proportions import wilson_interval
 from studies.design import Study
 
@@ -229,7 +230,8 @@ def _equivalence(maker: Maker, batches: Mapping[str, Batch]) -> Iterator[Estimat
     margin = maker.study.analysis.equivalence_margin
     if margin is None:
         return
-    points = f"90 % interval inside ± {100 * margin:g} points"
+    level = f"{100 * equivalence_level(maker.study.analysis.confidence_level):.4g} %"
+    points = f"{level} interval inside ± {100 * margin:g} points"
     if ALL_HALF in batches:
         shares = batches[ALL_HALF].equivalent[:, 0]
         yield maker.share("power_for_indistinguishable", shares, f"true rate 50 %; {points}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evalkit.results import Estimate, Interval, Provenance, Result, data_mark, read_results
+from evalkit.results import Estimate, HypothesisTest, Interval, Provenance, Result, data_mark, read_results
 from evalkit.scores import FILE as SCORES
 from evalkit.scores import Scores, read_scores
 from studies.design import Study, load_study
@@ -63,6 +63,23 @@ class Records:
         found = [result for result in self.all if result.key == key and isinstance(result, Estimate)]
         self.asked += found
         return found
+
+    def tests(self, key: str) -> list[HypothesisTest]:
+        """All tests of one key, in order."""
+        found = [result for result in self.all if result.key == key and isinstance(result, HypothesisTest)]
+        self.asked += found
+        return found
+
+    def test(self, key: str, condition: str = "", versus: str = "") -> HypothesisTest | None:
+        """The test of one contrast, whatever its family, or None."""
+        found = [
+            result
+            for result in self.all
+            if isinstance(result, HypothesisTest)
+            and (result.key, result.condition, result.versus) == (key, condition, versus)
+        ]
+        self.asked += found[:1]
+        return found[0] if found else None
 
 
 @dataclass(frozen=True)

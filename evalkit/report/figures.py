@@ -3,7 +3,8 @@
 import io
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,8 @@ from matplotlib.figure import Figure
 from evalkit.results import Interval
 
 # Colours that nothing else in a figure has; each becomes a variable of the page's style sheet.
-_INK, _MUTED, _ACCENT, _RULE, _MARK = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05"
-_VARIABLES = {_INK: "ink", _MUTED: "muted", _ACCENT: "accent", _RULE: "rule", _MARK: "mark"}
+INK, MUTED, ACCENT, RULE, MARK = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05"
+_VARIABLES = {INK: "ink", MUTED: "muted", ACCENT: "accent", RULE: "rule", MARK: "mark"}
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "evalkit",
@@ -24,7 +25,7 @@ _SETTINGS: dict[Any, Any] = {
 }
 _ONE_AT_A_TIME = threading.Lock()
 """matplotlib's settings are one dictionary for all threads."""
-_WIDTH_IN = 7.4
+WIDTH_IN = 7.4
 _ROW_IN = 0.36
 _LONGEST_NAME = 24
 
@@ -75,18 +76,25 @@ def interval_plot(rows: Sequence[Row], axis: Axis, mark: str, name: str) -> str:
     Returns:
         An `<svg>` element; the same arguments give the same text.
     """
-    with _ONE_AT_A_TIME, mpl.rc_context(_SETTINGS):
+    with drawing():
         height = _ROW_IN * len(rows) + 0.8 + (0.25 if mark else 0.0)
-        figure = Figure(figsize=(_WIDTH_IN, height))
+        figure = Figure(figsize=(WIDTH_IN, height))
         axes = _axes(figure, rows, height)
         for place, row in enumerate(rows):
             _draw(axes, row, place)
         _dress(axes, rows, axis)
         if mark:
             figure.text(
-                0.995, 1 - 0.06 / height, mark, color=_MARK, ha="right", va="top", weight="bold", size=9
+                0.995, 1 - 0.06 / height, mark, color=MARK, ha="right", va="top", weight="bold", size=9
             )
-        return _as_page_svg(figure, name)
+        return page_svg(figure, name)
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """The settings of all figures, for one figure at a time."""
+    with _ONE_AT_A_TIME, mpl.rc_context(_SETTINGS):
+        yield
 
 
 def short(name: str) -> str:
@@ -97,7 +105,7 @@ def short(name: str) -> str:
 def _axes(figure: Figure, rows: Sequence[Row], height: float) -> Axes:
     longest = max((len(row.label) for row in rows), default=0)
     numbers = max((len(row.text) for row in rows), default=0)
-    left, right = (0.25 + 0.07 * longest) / _WIDTH_IN, (0.2 + 0.066 * numbers) / _WIDTH_IN
+    left, right = (0.25 + 0.07 * longest) / WIDTH_IN, (0.2 + 0.066 * numbers) / WIDTH_IN
     bottom = 0.5 / height
     return figure.add_axes((left, bottom, 1 - left - right, _ROW_IN * len(rows) / height))
 
@@ -107,31 +115,31 @@ def _draw(axes: Axes, row: Row, place: int) -> None:
         axes.plot(
             [row.interval.low, row.interval.high],
             [place, place],
-            color=_ACCENT,
+            color=ACCENT,
             lw=1.8,
             solid_capstyle="butt",
         )
         for end in (row.interval.low, row.interval.high):
-            axes.plot([end, end], [place - 0.13, place + 0.13], color=_ACCENT, lw=1.8)
+            axes.plot([end, end], [place - 0.13, place + 0.13], color=ACCENT, lw=1.8)
     if row.value is not None:
-        axes.plot([row.value], [place], "o", color=_ACCENT, ms=6)
+        axes.plot([row.value], [place], "o", color=ACCENT, ms=6)
     axes.annotate(
         row.text,
         (1.02, place),
         xycoords=("axes fraction", "data"),
         va="center",
         ha="left",
-        color=_INK,
+        color=INK,
         annotation_clip=False,
     )
 
 
 def _dress(axes: Axes, rows: Sequence[Row], axis: Axis) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], color=_INK)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], color=INK)
     low, high = _limits(rows, axis)
     axes.set_xlim(low, high)
-    axes.axvline(axis.reference, color=_MUTED, lw=1.0, ls=(0, (4, 3)), zorder=0)
+    axes.axvline(axis.reference, color=MUTED, lw=1.0, ls=(0, (4, 3)), zorder=0)
     at_right = axis.reference > (low + high) / 2
     axes.annotate(
         axis.reference_label,
@@ -141,18 +149,18 @@ def _dress(axes: Axes, rows: Sequence[Row], axis: Axis) -> None:
         textcoords="offset points",
         ha="right" if at_right else "left",
         va="bottom",
-        color=_MUTED,
+        color=MUTED,
         size=8,
         annotation_clip=False,
     )
-    axes.set_xlabel(axis.label, color=_MUTED)
+    axes.set_xlabel(axis.label, color=MUTED)
     axes.tick_params(axis="y", length=0, pad=8)
-    axes.tick_params(axis="x", color=_RULE, labelcolor=_MUTED)
-    axes.xaxis.grid(visible=True, color=_RULE, lw=0.6)
+    axes.tick_params(axis="x", color=RULE, labelcolor=MUTED)
+    axes.xaxis.grid(visible=True, color=RULE, lw=0.6)
     axes.set_axisbelow(True)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(_RULE)
+    axes.spines["bottom"].set_color(RULE)
     axes.patch.set_visible(False)
     axes.figure.patch.set_visible(False)
 
@@ -167,7 +175,8 @@ def _limits(rows: Sequence[Row], axis: Axis) -> tuple[float, float]:
     return max(low, axis.bounds[0] - 1), min(high, axis.bounds[1] + 1)
 
 
-def _as_page_svg(figure: Figure, name: str) -> str:
+def page_svg(figure: Figure, name: str) -> str:
+    """The figure as an `<svg>` element in the page's colours and type, its ids beginning with `name`."""
     stream = io.StringIO()
     figure.savefig(
         stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -12,6 +12,8 @@ from studies.records import REAL
 
 RANDOM, NOTED = "†", "*"
 """Beside a number: made with random weights; has something to be said of it beneath."""
+IN_MAIN = ("fid", "kid", "lpips", "fcn_", "input_sensitivity")
+"""How the keys of those begin that stand in the main table too."""
 _ABREAST = 5
 """Most quantities beside each other on a page."""
 WRITTEN = {"ms": "MS", "iou": "IoU", "db": "dB", "lab": "Lab", "l": "L"} | {
@@ -74,10 +76,44 @@ def _with(collected: Collected, columns: Sequence[Column], notes: tuple[str, ...
         "algorithm",
         "labeled real %",
         f"{level(collected.study.analysis.confidence_level)} interval",
-        *(_heading(column) for column in columns),
+        *(metric_heading(column) for column in columns),
         "real / fake images",
     )
     return make_table(collected, "metrics", _title(columns), headings, rows, notes)
+
+
+def main_columns(collected: Collected) -> list[Column]:
+    """The quantities that papers report beside the fool rate."""
+    return [column for column in collected.scores.columns if column.key.startswith(IN_MAIN)]
+
+
+def main_metric_cell(collected: Collected, column: Column, condition: str) -> Cell:
+    """One of them for one algorithm."""
+    return _cell(column, column.of(condition), collected.study.runs)
+
+
+def main_metric_notes(collected: Collected) -> tuple[str, ...]:
+    """What must be said wherever they stand."""
+    columns = main_columns(collected)
+    if not columns:
+        return ()
+    return (
+        "Metrics: ↑ higher is better, ↓ lower is better; more of them below.",
+        *_marks(columns, collected),
+    )
+
+
+def _marks(columns: Sequence[Column], collected: Collected) -> list[str]:
+    """Drawn weights, and what the scores note of themselves, such as too small an N."""
+    mark = next((column.mark for column in columns if column.mark), "")
+    drawn = (
+        f"{RANDOM} {mark[0].upper()}{mark[1:]}: the network that this rests on has drawn weights in the "
+        "place of the pretrained ones. Such numbers show that the chain works, and nothing else."
+        if mark
+        else ""
+    )
+    noted = [f"{NOTED} {about}: {note}" for note, about in _by_note(columns, collected)]
+    return [*filter(None, (drawn,)), *noted]
 
 
 def metrics_made_table(collected: Collected) -> Table:
@@ -85,7 +121,7 @@ def metrics_made_table(collected: Collected) -> Table:
     rows = [
         (
             Cell(
-                f"{_name(column)} {_arrow(column)}{RANDOM if column.mark else ''}",
+                f"{column_name(column)} {_arrow(column)}{RANDOM if column.mark else ''}",
                 {"key": column.key, "better": "higher" if column.first.higher_is_better else "lower"},
                 words=True,
             ),
@@ -104,7 +140,11 @@ def metrics_made_table(collected: Collected) -> Table:
 
 
 def _title(columns: Sequence[Column]) -> str:
-    """Says sizes and drawn weights at once, so that no copy of the table goes without them."""
+    return f"Metrics on the same images{told_of(columns)}"
+
+
+def told_of(columns: Sequence[Column]) -> str:
+    """Sizes and drawn weights in brackets, so that no copy of a table goes without them."""
     sizes = {
         (score.n.get("reals"), score.n.get("fakes")) for column in columns for score in column.scores.values()
     }
@@ -112,9 +152,9 @@ def _title(columns: Sequence[Column]) -> str:
     drawn = [column for column in columns if column.mark]
     words = [told[0]] if len(told) == 1 else []
     if drawn:
-        names = "" if len(drawn) == len(columns) else f"{', '.join(map(_name, drawn))}: "
+        names = "" if len(drawn) == len(columns) else f"{', '.join(map(column_name, drawn))}: "
         words.append(names + drawn[0].mark)
-    return "Metrics on the same images" + (f" ({'; '.join(words)})" if words else "")
+    return f" ({'; '.join(words)})" if words else ""
 
 
 def _fool_rate(collected: Collected, condition: str) -> tuple[Cell, Cell]:
@@ -166,16 +206,17 @@ def _sizes(scores: Sequence[Score]) -> Cell:
     return Cell(text, {"n_reals": reals, "n_fakes": fakes})
 
 
-def _heading(column: Column) -> str:
+def metric_heading(column: Column) -> str:
+    """Name, direction, and whether its network has drawn weights."""
     mark = f", {column.mark} {RANDOM}" if column.mark else ""
-    return f"{_name(column)} {_arrow(column)}{mark}"
+    return f"{column_name(column)} {_arrow(column)}{mark}"
 
 
 def _arrow(column: Column) -> str:
     return "↑" if column.first.higher_is_better else "↓"
 
 
-def _name(column: Column) -> str:
+def column_name(column: Column) -> str:
     """`fcn_pixel_accuracy` as `FCN pixel accuracy`."""
     return " ".join(WRITTEN.get(word, word) for word in column.key.split("_"))
 
@@ -201,12 +242,7 @@ def _notes(collected: Collected) -> tuple[str, ...]:
         notes.append(
             "real (ceiling): the real images in the place of the fakes, the best that can be hoped for."
         )
-    if scores.mark:
-        notes.append(
-            f"{RANDOM} {scores.mark[0].upper()}{scores.mark[1:]}: the network that this rests on has drawn weights in the "
-            "place of the pretrained ones. Such numbers show that the chain works, and nothing else."
-        )
-    notes += [f"{NOTED} {about}: {note}" for note, about in _by_note(scores.columns, collected)]
+    notes += _marks(scores.columns, collected)
     if bundle is None:
         notes.append(
             "There is no stimulus bundle here, so it is not known whether these are the images that people saw."
@@ -236,7 +272,7 @@ def _by_note(columns: Sequence[Column], collected: Collected) -> Iterator[tuple[
     for column in columns:
         for (condition, _), score in column.scores.items():
             for note in score.notes:
-                quantities.setdefault(note, {})[_name(column)] = None
+                quantities.setdefault(note, {})[column_name(column)] = None
                 conditions.setdefault(note, {})[condition] = None
     for note, names in quantities.items():
         of_all = set(collected.conditions) <= set(conditions[note])

@@ -74,6 +74,30 @@ def digits(value: float | None) -> str:
     return ("0" if float(text) == 0 else text).replace("-", "−")
 
 
+def decimals(value: float | None, places: int = 2) -> str:
+    """A number with so many decimals and a true minus sign.
+
+    >>> decimals(-0.123), decimals(-0.001), decimals(1.5, 3)
+    ('−0.12', '0.00', '1.500')
+    """
+    if value is None:
+        return NOTHING
+    text = f"{value:.{places}f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+
+
+def p_value(p: float | None) -> str:
+    """A p-value with three decimals and no zero before the point.
+
+    >>> p_value(0.0431), p_value(0.0002), p_value(1.0)
+    ('.043', '< .001', '1')
+    """
+    if p is None:
+        return NOTHING
+    text = f"{p:.3f}"
+    return "< .001" if p < 0.001 else "1" if text == "1.000" else text.removeprefix("0")
+
+
 def milliseconds(value: float | None) -> str:
     """A time in ms with one decimal."""
     return NOTHING if value is None else _fixed(value)

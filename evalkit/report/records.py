@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from evalkit.report.cells import Cell, Table, make_table, text_cell
 from evalkit.report.collect import Collected
-from evalkit.report.numerals import NOTHING, count, digits, milliseconds, percent, points
+from evalkit.report.numerals import NOTHING, count, digits, milliseconds, p_value, percent, points
 from evalkit.results import Estimate, HypothesisTest, Interval, Result
 
 MOST_OF_A_KEY = 60
@@ -142,10 +142,8 @@ def _about(record: Result) -> str:
 
 
 def _p(test: HypothesisTest) -> str:
-    def text(p: float | None) -> str:
-        return NOTHING if p is None else "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
-
-    return text(test.p_value) + ("" if test.p_adjusted is None else f" (adjusted {text(test.p_adjusted)})")
+    adjusted = "" if test.p_adjusted is None else f" (adjusted {p_value(test.p_adjusted)})"
+    return p_value(test.p_value) + adjusted
 
 
 def _table(collected: Collected, section: Section) -> Table:

@@ -10,8 +10,11 @@ from evalkit.report import outcomes, words
 from evalkit.report.cells import Table
 from evalkit.report.collect import Collected, collect
 from evalkit.report.figures import DIFFERENCE, FOOL_RATE, Row, interval_plot, short
+from evalkit.report.main_tables import holm_mark
 from evalkit.report.metrics_table import metrics_pieces
 from evalkit.report.outcomes import outcome_of
+from evalkit.report.panel import Panel
+from evalkit.report.panels import OPEN, panel_tables, panels
 from evalkit.report.records import others
 from evalkit.report.rehearsal import rehearsal_section
 from evalkit.report.tables import all_tables
@@ -41,10 +44,11 @@ def write_report(study_folder: Path, data: DataKind) -> Path:
         UserError: There are no estimates yet, or an input is malformed.
     """
     collected = collect(study_folder, data)
-    tables = all_tables(collected)
+    parts = panels(collected)
+    tables = {**all_tables(collected), **panel_tables(parts.values())}
     flow = _flow(collected)
     rest = others(collected, collected.records.asked)  # by now every table has asked for its records
-    page = _page(collected, tables, flow, rest)
+    page = _page(collected, tables, flow, rest, parts)
     folder = study_folder / data
     (folder / "tables").mkdir(exist_ok=True)
     for table in (*tables.values(), *rest):
@@ -55,7 +59,11 @@ def write_report(study_folder: Path, data: DataKind) -> Path:
 
 
 def _page(
-    collected: Collected, tables: Mapping[str, Table], flow: list[dict[str, Any]], rest: list[Table]
+    collected: Collected,
+    tables: Mapping[str, Table],
+    flow: list[dict[str, Any]],
+    rest: list[Table],
+    parts: Mapping[str, Panel],
 ) -> str:
     return _TEMPLATES.get_template("report.html").render(
         c=collected,
@@ -76,6 +84,8 @@ def _page(
         ends=ends(collected),
         flow=flow,
         rest=rest,
+        panels=parts,
+        folded=[one for name, one in parts.items() if name not in OPEN],
         steps=words.protocol_steps(collected.study),
         protocol=words.protocol_sentences(collected.study, collected.plan),
         settings=words.settings(collected.study),
@@ -100,7 +110,11 @@ def _figures(collected: Collected) -> dict[str, str]:
     differences = [found for found in records.keyed("fool_rate_difference") if found.value is not None]
     if differences:
         rows = [
-            _row(found, f"{short(found.condition)} − {short(found.versus)}", words.difference_text(found))
+            _row(
+                found,
+                f"{short(found.condition)} − {short(found.versus)}",
+                f"{words.difference_text(found)}{holm_mark(collected, found)}",
+            )
             for found in differences
         ]
         figures["differences"] = interval_plot(rows, DIFFERENCE, collected.mark, "differences")

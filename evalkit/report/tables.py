@@ -1,9 +1,10 @@
 """The report's tables of what people answered."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from evalkit.report.cells import Cell, Table, make_table, text_cell
 from evalkit.report.collect import Collected
+from evalkit.report.main_tables import ONE_IMAGE, differences_table, interval_cell, main_table
 from evalkit.report.metrics_table import metrics_made_table, metrics_table
 from evalkit.report.numerals import (
     NOTHING,
@@ -11,20 +12,29 @@ from evalkit.report.numerals import (
     level,
     milliseconds,
     percent,
-    percent_range,
     plain,
-    points,
-    points_range,
 )
 from evalkit.report.outcomes import outcome_of, outcome_table, shows_fooling
-from evalkit.results import Interval
+from evalkit.results import Estimate
 
-_ONE_IMAGE = "Trials and images: those that showed a fake. Missing and void: of fakes and real images."
+RULES = {
+    "fool_rate": "primary",
+    "fool_rate_with_partial_sessions": "with unfinished sessions",
+    "fool_rate_without_exclusions": "with excluded sessions",
+    "fool_rate_mixed": "mixed model, marginal rate",
+    "fool_rate_pigeonhole": "bootstrap over participants and images",
+    "fool_rate_these_images": "clustered over participants (these images only)",
+    "fool_rate_worker_averaged": "mean over participants (these images only)",
+    "fool_rate_worker_bootstrap": "bootstrap over participants (these images only)",
+    "fool_rate_amt2020": "nested bootstrap of process_csv.py, mean ± SD",
+    "fool_rate_ignoring_clustering": "ignores clustering (Wilson on trials), for comparison only",
+}
+"""Every way of estimating the rate, in words."""
 
 
 def all_tables(collected: Collected) -> dict[str, Table]:
     """Every table by its name."""
-    made = [flow_table, exposure_table]
+    made = [flow_table, trials_table]
     if outcome_of(collected.study) is not None:
         made.append(outcome_table)
     if shows_fooling(collected.study):
@@ -36,88 +46,26 @@ def all_tables(collected: Collected) -> dict[str, Table]:
     return {table.name: table for table in (make(collected) for make in made)}
 
 
-def main_table(collected: Collected) -> Table:
-    """One row per algorithm: people, trials, images, rate."""
-    get, level_text = collected.records.value, _level(collected)
+def trials_table(collected: Collected) -> Table:
+    """What the rates rest on, per algorithm."""
+    get = collected.records.value
     rows = []
     for condition in collected.conditions:
         views = {name: get(f"views_per_image_{name}", condition) for name in ("min", "median", "max")}
-        boot = collected.records.get("fool_rate_worker_bootstrap", condition)
-        rate = collected.records.get("fool_rate", condition)
         rows.append(
             (
                 text_cell(condition, "condition"),
-                Cell(percent(get("fool_rate", condition)), {"fool_rate": get("fool_rate", condition)}),
-                _interval("fool_rate", collected.records.interval("fool_rate", condition)),
-                Cell(
-                    "–"
-                    if boot is None or boot.standard_error is None
-                    else f"± {percent(boot.standard_error)}",
-                    {"worker_bootstrap_standard_error": boot.standard_error if boot else None},
-                ),
-                *(_count(collected, key, condition) for key in ("sessions_started", "sessions_finished")),
-                _count(collected, "sessions_excluded", condition),
-                _n(rate.n if rate else {}, "trials"),
-                _count(collected, "images", condition),
-                Cell(
-                    _views(views),
-                    {f"views_per_image_{name}": value for name, value in views.items()},
-                ),
+                *(_count(collected, key, condition) for key in ("workers", "trials", "images")),
+                Cell(_views(views), {f"views_per_image_{name}": value for name, value in views.items()}),
                 *(_count(collected, key, condition) for key in ("trials_missing", "trials_void")),
             )
         )
     headings = (
-        *("algorithm", "labeled real %", f"{level_text} interval", "worker bootstrap, SE"),
-        *(
-            "started",
-            "finished",
-            "excluded",
-            "trials",
-            "images",
-            "views per image (range)",
-            "missing",
-            "void",
-        ),
+        *("algorithm", "participants", "trials", "images"),
+        *("views per image (range)", "missing", "void"),
     )
-    notes = (
-        (
-            "Labeled real %: share of counted trials in which the fake was taken for the real image (fool rate),"
-            " pooled over trials of analysed sessions. Interval: clustered, see Methods. ±: standard error from resampling"
-            " workers only, as in the tradition of these studies; it leaves out how much images differ."
-        ),
-        *((_ONE_IMAGE,) if collected.study.protocol.layout == "one_image" else ()),
-    )
-    return make_table(collected, "main", "Labeled real % by algorithm", headings, rows, notes)
-
-
-def differences_table(collected: Collected) -> Table:
-    """One row per pair of algorithms."""
-    rows = [
-        (
-            Cell(
-                f"{difference.condition} − {difference.versus}",
-                {"condition": difference.condition, "versus": difference.versus},
-            ),
-            Cell(points(difference.value), {"difference": difference.value}),
-            _interval("difference", difference.interval, points_range(difference.interval)),
-            Cell(percent(difference.standard_error), {"standard_error": difference.standard_error}),
-            *(_n(difference.n, name) for name in ("workers", "source_images", "trials")),
-        )
-        for difference in collected.records.keyed("fool_rate_difference")
-    ]
-    headings = (
-        "contrast",
-        "difference, points",
-        f"{_level(collected)} interval",
-        "SE, points",
-        "participants",
-        "inputs",
-        "trials",
-    )
-    notes = ("Each interval stands for its own contrast and is not adjusted for the number of contrasts.",)
-    return make_table(
-        collected, "differences", "Difference in labeled real %, first minus second", headings, rows, notes
-    )
+    notes = (ONE_IMAGE,) if collected.study.protocol.layout == "one_image" else ()
+    return make_table(collected, "trials", "Trials of analysed sessions", headings, rows, notes)
 
 
 def ablation_table(collected: Collected) -> Table:
@@ -138,7 +86,7 @@ def ablation_table(collected: Collected) -> Table:
                     percent(collected.records.value("fool_rate", condition)),
                     {"fool_rate": collected.records.value("fool_rate", condition)},
                 ),
-                _interval("fool_rate", collected.records.interval("fool_rate", condition)),
+                interval_cell("fool_rate", collected.records.interval("fool_rate", condition)),
                 Cell(
                     " · ".join(percent(rate) for rate in rates) or NOTHING,
                     {
@@ -193,38 +141,46 @@ def flow_table(collected: Collected) -> Table:
 
 def sensitivity_table(collected: Collected) -> Table:
     """The same rate by other rules."""
-    kinds = {
-        "fool_rate": "primary",
-        "fool_rate_with_partial_sessions": "with unfinished sessions",
-        "fool_rate_without_exclusions": "with excluded sessions",
-        "fool_rate_worker_bootstrap": "bootstrap over workers (these images only)",
-        "fool_rate_ignoring_clustering": "ignores clustering (Wilson on trials), for comparison only",
-    }
-    rows = []
-    for condition in collected.conditions:
-        for key, words in kinds.items():
-            found = collected.records.get(key, condition)
-            if found is None:
-                continue
-            rows.append(
-                (
-                    text_cell(condition, "condition"),
-                    Cell(words, {"key": key, "method": found.method}, words=True),
-                    Cell(percent(found.value), {"fool_rate": found.value}),
-                    _interval("fool_rate", found.interval),
-                    _n(found.n, "trials"),
-                    _n(found.n, "workers"),
-                )
-            )
+    found = [
+        one
+        for condition in collected.conditions
+        for one in (
+            *(collected.records.get(key, condition) for key in RULES),
+            *(run for run in collected.records.keyed("fool_rate_of_run") if run.condition == condition),
+        )
+        if one is not None
+    ]
+    rows = [
+        (
+            text_cell(one.condition, "condition"),
+            Cell(
+                RULES.get(one.key, f"training run {one.run} alone"),
+                {"key": one.key, "run": one.run, "method": one.method},
+                words=True,
+            ),
+            Cell(percent(one.value), {"fool_rate": one.value}),
+            Cell(percent(one.standard_error), {"standard_error": one.standard_error}),
+            interval_cell("fool_rate", one.interval),
+            *(_n(one.n, name) for name in ("trials", "workers")),
+        )
+        for one in found
+    ]
     headings = (
-        "algorithm",
-        "rule",
-        "labeled real %",
-        f"{_level(collected)} interval",
-        "trials",
-        "participants",
+        *("algorithm", "rule", "labeled real %", "SE, points"),
+        *(f"{_level(collected)} interval", "trials", "participants"),
     )
-    return make_table(collected, "sensitivity", "The same rate by other rules", headings, rows)
+    title = "The same rate by other rules"
+    return make_table(collected, "sensitivity", title, headings, rows, _spoken_of(found))
+
+
+def _spoken_of(found: Sequence[Estimate]) -> tuple[str, ...]:
+    """What the methods other than the primary one note, each once with the rules that it is about."""
+    about: dict[str, dict[str, None]] = {}
+    for one in found:
+        for note in one.notes if one.key != "fool_rate" else ():
+            about.setdefault(note, {})[RULES.get(one.key, "training runs")] = None
+    primary = {note for one in found if one.key == "fool_rate" for note in one.notes}
+    return tuple(f"{'; '.join(rules)}: {note}" for note, rules in about.items() if note not in primary)
 
 
 def exposure_table(collected: Collected) -> Table:
@@ -297,13 +253,6 @@ def _count(collected: Collected, key: str, condition: str) -> Cell:
 
 def _n(sizes: Mapping[str, int], name: str) -> Cell:
     return Cell(count(sizes.get(name)), {name: sizes.get(name)})
-
-
-def _interval(name: str, interval: Interval | None, text: str | None = None) -> Cell:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return Cell(
-        text if text is not None else percent_range(interval), {f"{name}_low": low, f"{name}_high": high}
-    )
 
 
 def _views(views: Mapping[str, float | None]) -> str:

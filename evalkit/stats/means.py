@@ -17,7 +17,7 @@ def mean_over_workers(values: npt.ArrayLike, confidence_level: float = 0.95) -> 
         confidence_level: Between 0 and 1.
 
     Returns:
-        Estimate with key `mean`; without an interval below two workers, and a note that says so.
+        Estimate with key `mean`; without an interval below two workers or where all are equal, and a note that says so.
 
     Source:
         Student (1908), "The probable error of a mean", Biometrika 6.
@@ -32,6 +32,9 @@ def mean_over_workers(values: npt.ArrayLike, confidence_level: float = 0.95) -> 
         note = "One worker: no interval can be given."
         return Estimate(key="mean", value=mean, unit="", method=method, n=n, notes=(note,))
     error, freedom = float(scores.std(ddof=1)) / math.sqrt(scores.size), scores.size - 1
+    if error < 1e-12:
+        note = "Every worker has exactly the same value: no interval can be given."
+        return Estimate(key="mean", value=mean, unit="", method=method, n=n, notes=(note,))
     reach = float(stats.t.ppf((1 + confidence_level) / 2, freedom)) * error
     method = f"{method}, t with {freedom} degrees of freedom"
     interval = Interval(mean - reach, mean + reach, confidence_level, method, float(freedom))

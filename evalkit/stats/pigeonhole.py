@@ -15,6 +15,8 @@ from evalkit.stats.resampling import FEWEST, percentile_estimate
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+ENOUGH_TO_DRAW = 8
+"""Clusters below which percentiles are said to be too narrow; as many workers as the clustered interval asks for."""
 _DRAWS_PER_BATCH, _CELLS_PER_BATCH = 200, 8192
 """Resamples and trials in memory at once: few enough for the processor's cache."""
 
@@ -78,8 +80,30 @@ def pigeonhole_bootstrap(
         return Estimate(
             key="rate", value=float(y.mean()), unit="proportion", method=method, n=n, notes=(note,)
         )
+    lost = len(draws) - len(rates)
+    notes = (f"{lost:,} resamples weigh every trial 0 and are left out.",) if lost else ()
     return percentile_estimate(
-        float(y.mean()), rates, n, method, confidence_level, f"over {_words(clusters)}"
+        float(y.mean()),
+        rates,
+        n,
+        method,
+        confidence_level,
+        f"over {_words(clusters)}",
+        (*notes, *few_drawn(counts)),
+    )
+
+
+def few_drawn(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What must be said of percentiles where a dimension has few clusters: resampling G of them sees (G-1)/G of their
+    variance, and percentiles know no t.
+
+    Source:
+        Efron & Tibshirani (1993), "An Introduction to the Bootstrap", ch. 5.4 and 13 (bias of the plug-in variance).
+    """
+    return tuple(
+        f"Too narrow where {name.replace('_', ' ')} differ: a bootstrap of {count} of them has no small-sample correction."
+        for name, count in counts.items()
+        if 2 <= count < ENOUGH_TO_DRAW
     )
 
 

@@ -69,16 +69,18 @@ class Design:
     images: int
     """Source images."""
     trials: int
-    """Scored trials of a session; in a within design, half of them for each algorithm."""
+    """Scored trials of a session; in a within design, as many of them for each algorithm."""
     runs: int = 1
     """Training runs per algorithm."""
     within: bool = False
-    """Whether one session shows both algorithms."""
+    """Whether one session shows all algorithms."""
+    algorithms: int = 2
+    """Those that share a session in a within design; two of them are compared."""
 
     @property
     def answers(self) -> float:
         """Per algorithm."""
-        return self.workers * self.trials / (2 if self.within else 1)
+        return self.workers * self.trials / (self.algorithms if self.within else 1)
 
     @property
     def shown(self) -> int:

@@ -12,6 +12,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 FEWEST = 100
 """Resamples that an interval needs at least."""
+NO_SPREAD = (
+    "No interval: every resample gives the same rate, and a bootstrap knows nothing beyond its sample."
+)
 _CELLS_PER_BATCH = 4_000_000
 """Random counts held in memory at once (32 MB)."""
 
@@ -136,15 +139,17 @@ def amt2020_estimate(
     lost = n_resamples - rates.size
     note = (f"{lost:,} resamples without a trial of this algorithm are left out.",) if lost else ()
     low, high = _quantiles(rates, confidence_level)
+    interval = Interval(low, high, confidence_level, "percentiles of the draws; the script gives none")
+    alike = bool(np.ptp(rates) == 0)
     return Estimate(
         key="rate",
         value=float(rates.mean()),
         unit="proportion",
         method=method,
         n=n,
-        interval=Interval(low, high, confidence_level, "percentiles of the draws; the script gives none"),
+        interval=None if alike else interval,
         standard_error=float(rates.std()),
-        notes=note,
+        notes=(*note, *((NO_SPREAD,) if alike else ())),
     )
 
 
@@ -203,9 +208,19 @@ def nested_bootstrap(
 
 
 def percentile_estimate(
-    value: float, draws: FloatArray, n: dict[str, int], method: str, confidence_level: float, of: str
+    value: float,
+    draws: FloatArray,
+    n: dict[str, int],
+    method: str,
+    confidence_level: float,
+    of: str,
+    notes: tuple[str, ...] = (),
 ) -> Estimate:
-    """A rate with the standard deviation and the percentiles of its bootstrap draws."""
+    """A rate with the standard deviation and the percentiles of its bootstrap draws; neither where all draws are equal."""
+    if np.ptp(draws) == 0:
+        return Estimate(
+            key="rate", value=value, unit="proportion", method=method, n=n, notes=(NO_SPREAD, *notes)
+        )
     low, high = _quantiles(draws, confidence_level)
     return Estimate(
         key="rate",
@@ -215,6 +230,7 @@ def percentile_estimate(
         n=n,
         interval=Interval(min(low, value), max(high, value), confidence_level, f"percentile bootstrap {of}"),
         standard_error=float(draws.std(ddof=1)),
+        notes=notes,
     )
 
 

@@ -176,6 +176,11 @@ def detection_over_workers(
             key="d_prime_worker_averaged", value=value, unit="z", method=method, n=n, notes=(note,)
         )
     error, freedom = float(values.std(ddof=1)) / math.sqrt(values.size), float(values.size - 1)
+    if error < 1e-12:
+        note = "No interval: every worker has exactly the same d'."
+        return Estimate(
+            key="d_prime_worker_averaged", value=value, unit="z", method=method, n=n, notes=(note,)
+        )
     half = float(stats.t.ppf(0.5 + confidence_level / 2, freedom)) * error
     assert value is not None
     return Estimate(

@@ -53,6 +53,33 @@ class ImageSet:
         """The inputs, in natural order."""
         return tuple(image.source_id for image in self.images)
 
+    @classmethod
+    def open(cls, location: str | Path, base: Path | None = None) -> "ImageSet":
+        """Find and name the images of a folder; opens no image.
+
+        Args:
+            location: `PATH`, or `PATH:label` for one kind of image of a results folder of pix2pix or CycleGAN code.
+            base: Folder to which a relative path is relative; the working folder if None.
+
+        Raises:
+            UserError: As `studies.imagesets.open_image_set`.
+
+        >>> ImageSet.open("real").source_ids[:2]
+        ('input000', 'input001')
+        """
+        from studies.imagesets import open_image_set
+
+        return open_image_set(str(location), Path() if base is None else base)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from studies.imagesets.html_view import image_set_html
+
+        return image_set_html(self)
+
 
 @dataclass(frozen=True)
 class Remarks:

@@ -306,7 +306,8 @@ class TestOfAStudyFolder:
 
         seen = [
             sd("workers", 2.0),
-            sd("source_images", 0.6),
+            sd("source_images", 1.0),  # of the two parts that follow
+            sd("source_images_shared", 0.6),
             sd("source_images_by_algorithm", 0.8),
             sd("runs", None),
         ]
