@@ -47,9 +47,14 @@ def server_config(
     """Settings from the study folder and the environment.
 
     Raises:
-        UserError: No usable study.toml, no secret key, or a database address of another kind.
+        UserError: No usable study.toml, an imported study, no secret key, or a database address of another kind.
     """
-    load_study(folder)  # a folder that is no study is called so, rather than one without a key
+    study = load_study(folder)  # a folder that is no study is called so, rather than one without a key
+    if study.imported is not None:
+        raise UserError(
+            f"{folder}: its answers were imported from {study.imported.file}, so there is nothing here to serve or recruit for. "
+            "`evalkit analyze` and `evalkit report` read it."
+        )
     key, database = load_secret_key(folder), database_url(folder)
     return ServerConfig(folder, data, key, database, observer, secure_cookies, behind_proxy)
 

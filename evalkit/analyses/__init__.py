@@ -1,6 +1,6 @@
 """The analyses a study can plan. A new one is a module here, with a function `run`, plus one line in ANALYSES."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evalkit.analyses import (
@@ -68,17 +68,23 @@ ALWAYS = (
 """Descriptive ones that every report needs; they run whatever the study planned."""
 
 
-def analyze(study_folder: Path, data: DataKind, also: Sequence[str] = ()) -> Path:
+def analyze(
+    study_folder: Path,
+    data: DataKind,
+    also: Sequence[str] = (),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
     """Run a study's planned analyses on one kind of data; those of `also`, which it did not plan, are marked so.
 
     Reads `<study_folder>/study.toml` and `<study_folder>/<data>/{responses,sessions,arrivals}.csv`, replaces
     `<study_folder>/<data>/estimates.jsonl` and returns its path. The same files give the same bytes.
+    `progress` is told how many analyses are done, of how many, and which is next.
 
     Raises:
         UserError: A file is missing or malformed, rows contradict each other or the study, or an analysis does not
             exist.
     """
-    return analyze_folder(study_folder, data, ANALYSES, ALWAYS, also)
+    return analyze_folder(study_folder, data, ANALYSES, ALWAYS, also, progress)
 
 
 __all__ = ["ALWAYS", "ANALYSES", "Analysis", "Context", "analyze"]

@@ -28,7 +28,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
 
 def _over_workers(trials: pd.DataFrame, condition: str, level: float) -> Estimate:
     means = trials.groupby("worker")["outcome"].mean()
-    estimate = mean_over_workers(means.to_numpy(dtype=float), level)
+    estimate = mean_over_workers(means.to_numpy(dtype=float), level, (0.0, 1.0))
     sizes = trials.groupby("worker").size()
     uneven = (
         (f"Workers answered {sizes.min()} to {sizes.max()} trials; each worker weighs the same.",)

@@ -26,6 +26,8 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     """
     between = table.design == "between"
     groups = list(study.conditions) if between else [""]
+    if study.imported is not None:
+        return [_not_known(name) for name in groups]
     results: list[Result] = [_finished_share(_over(table, name), name, study) for name in groups]
     if between:
         results.append(_test(table, study, context))
@@ -35,6 +37,18 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
         if "fool_rate" in study.protocol.analyses:
             results.append(_difference(trials, condition, study))
     return results
+
+
+def _not_known(condition: str) -> Estimate:
+    note = "Imported answers: who began and left is not known, so that nothing can be said of attrition."
+    return Estimate(
+        key="finished_share",
+        value=None,
+        unit="proportion",
+        method="finished sessions of those that are over",
+        condition=condition,
+        notes=(note,),
+    )
 
 
 def _over(table: ResponseTable, condition: str) -> pd.DataFrame:

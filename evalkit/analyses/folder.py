@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from evalkit.analyses.base import Analysis, Context, labelled
@@ -27,6 +27,7 @@ def analyze_folder(
     registry: Mapping[str, Analysis],
     always: Sequence[str],
     also: Sequence[str] = (),
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Path:
     """Run the planned analyses, the ones that are always reported and, as unplanned, those of `also`.
 
@@ -40,7 +41,9 @@ def analyze_folder(
         _provenance(study_folder, study, data, table, "people_and_metrics" in plan), folder=study_folder
     )
     results = labelled(_alike(table), "flow", "descriptive", context)
-    for name, status in plan.items():
+    for done, (name, status) in enumerate(plan.items()):
+        if progress is not None:
+            progress(done, len(plan), name)
         results += labelled(registry[name](table, study, context), name, status, context)
     write_results(folder / "estimates.jsonl", results)
     return folder / "estimates.jsonl"

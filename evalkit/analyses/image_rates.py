@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from evalkit.analyses.base import Context, of_fakes
 from evalkit.responses import ResponseTable
 from evalkit.results import Estimate, Interval, Result
 from evalkit.stats.shrinkage import beta_binomial_rates
 from studies.design import Study
+
+ALIKE = (
+    "The images differ no more than chance makes them, so each is given the rate of all. That its interval has no width does"
+    " not say that the image is known so well."
+)
 
 
 @dataclass(frozen=True)
@@ -17,7 +24,14 @@ class _Image:
     run: int
     votes: int
 
-    def estimate(self, key: str, value: float, method: str, interval: Interval | None = None) -> Estimate:
+    def estimate(
+        self,
+        key: str,
+        value: float,
+        method: str,
+        interval: Interval | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Estimate:
         return Estimate(
             key=key,
             value=value,
@@ -29,6 +43,7 @@ class _Image:
             image=self.stimulus,
             detail=f"input {self.source}",
             interval=interval,
+            notes=notes,
         )
 
 
@@ -64,6 +79,7 @@ def _of_condition(table: ResponseTable, condition: str, level: float) -> list[Re
                 float(shrunken.rates[place]),
                 f"beta-binomial, empirical Bayes toward {toward}",
                 bounds,
+                () if np.isfinite(shrunken.prior_votes) else (ALIKE,),
             ),
         ]
     return results

@@ -240,6 +240,7 @@ def image_records(model: Model) -> list[Estimate]:
         ]
         effect = beta + sum(float(value) for value, _ in parts)
         error = math.sqrt(sum(float(spread) ** 2 for _, spread in parts))
+        shown = votes["image"].unique()
         low, rate, high = (marginal_rate(effect + sign * reach * error, others) for sign in (-1, 0, 1))
         results.append(
             Estimate(
@@ -249,14 +250,10 @@ def image_records(model: Model) -> list[Estimate]:
                 method=method,
                 n={"votes": len(votes)},
                 condition=str(condition),
-                image=str(votes["image"].iloc[0]) if votes["image"].nunique() == 1 else "",
+                image=str(shown[0]) if len(shown) == 1 else "",
                 detail=f"input {source}",
                 interval=Interval(low, high, model.level, method),
-                notes=(
-                    ()
-                    if votes["image"].nunique() == 1
-                    else ("Of this input's images of all training runs together.",)
-                ),
+                notes=() if len(shown) == 1 else ("Of its images of all training runs together.",),
             )
         )
     return results

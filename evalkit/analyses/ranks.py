@@ -11,6 +11,8 @@ from evalkit.stats.ranks import Ranks, rank_intervals
 from evalkit.stats.resampling import FEWEST
 from studies.design import Study
 
+STUCK = "All answers to {} were alike, so every resample gives the same rate: these intervals of ranks are too narrow."
+
 
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     """One record per condition, 1 = fooled most often; nothing for a single algorithm or another outcome."""
@@ -36,10 +38,14 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     if not (~np.isnan(draws).any(axis=1)).sum() >= FEWEST:
         return _not_ranked(names, counts, few, study)
     rates = np.bincount(conditions, weights=y) / counts
+    stuck = [name for name, rate in zip(names, rates, strict=True) if rate in (0.0, 1.0)]
+    if len(stuck) == len(names) and len(set(rates)) == 1:
+        return _not_ranked(names, counts, few, study, "every answer was the same")
     found = rank_intervals(rates, draws, study.analysis.confidence_level)
+    cautions = (*few_drawn(few), *([STUCK.format(", ".join(stuck))] if stuck else []))
     words = " × ".join(str(name).replace("_", " ") for name in ids.columns)
     return [
-        about(_record(name, index, found, counts, words, seed, study, few_drawn(few)), study.analysis.target)
+        about(_record(name, index, found, counts, words, seed, study, cautions), study.analysis.target)
         for index, name in enumerate(names)
     ]
 
@@ -75,12 +81,16 @@ def _record(
 
 
 def _not_ranked(
-    names: list[str], counts: np.typing.NDArray[np.int64], few: dict[str, int], study: Study
+    names: list[str],
+    counts: np.typing.NDArray[np.int64],
+    few: dict[str, int],
+    study: Study,
+    because: str = "",
 ) -> list[Result]:
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     thin = [name.replace("_", " ") for name, count in few.items() if count < 2]
     why = f"no trials of {', '.join(empty)}" if empty else f"fewer than 2 {' and '.join(thin)} per algorithm"
-    note = f"Not ranked: {why if empty or thin else 'too few trials for any resample'}."
+    note = f"Not ranked: {why if empty or thin else because or 'too few trials for any resample'}."
     return [
         Estimate(
             key="rank",

@@ -46,7 +46,7 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
 
 def _mean(values: list[WorkerValue], condition: str, quantity: str, study: Study) -> Estimate:
     known = [value.value for value in values if value.value is not None]
-    estimate = mean_over_workers(np.array(known, dtype=float), study.analysis.confidence_level)
+    estimate = mean_over_workers(np.array(known, dtype=float), study.analysis.confidence_level, (0.0, 1.0))
     missing = {"missing": len(values) - len(known)}
     named = dataclasses.replace(
         estimate,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from evalkit.extras import missing_package
 from studies.errors import UserError
 
 State = Literal["ok", "warn", "missing"]
@@ -27,7 +28,8 @@ def looked(name: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         return list(look())
     except ImportError as error:
-        return [Finding(name, "missing", f"cannot be looked at: {error}", stops=True)]
+        advice = missing_package(error) if isinstance(error, ModuleNotFoundError) else ""
+        return [Finding(name, "missing", advice or f"cannot be looked at: {error}", stops=True)]
     except (OSError, UserError) as error:
         return [Finding(name, "missing", str(error))]
 

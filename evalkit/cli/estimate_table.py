@@ -150,9 +150,12 @@ def _beside(pairs: Sequence[tuple[Result, Line]], conditions: Sequence[str]) -> 
     sizes = (f"[dim]{escape(_rests_on(*own[name]))}[/dim]" for name in conditions)
     table.add_row(f"[dim]{'n' if same else 'n, at most'}[/dim]", *sizes)
     for what, lines in rows.items():
-        marks = dict.fromkeys(number for line in lines.values() for number in line.notes)
-        cells = (_with_interval(lines[name]) if name in lines else "" for name in conditions)
-        table.add_row(escape(what + "".join(f" [{mark}]" for mark in marks)), *map(escape, cells))
+        shared = set.intersection(*(set(line.notes) for line in lines.values()))
+        cells = (
+            _with_interval(lines[name]) + _marks(set(lines[name].notes) - shared) if name in lines else ""
+            for name in conditions
+        )
+        table.add_row(escape(what + _marks(shared)), *map(escape, cells))
     return table
 
 
@@ -168,9 +171,8 @@ def _beneath(pairs: Sequence[tuple[Result, Line]]) -> Table:
     if sized:
         table.add_column("n", justify="right", overflow="fold")
     for record, line in pairs:
-        marks = "".join(f" [{number}]" for number in line.notes)
         last = (line.p,) if tests else (_rests_on(record),) if sized else ()
-        table.add_row(*map(escape, (line.what + marks, line.about, _with_interval(line), *last)))
+        table.add_row(*map(escape, (line.what + _marks(line.notes), line.about, _with_interval(line), *last)))
     return table
 
 
@@ -178,6 +180,10 @@ def _empty(heading: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column(heading, overflow="fold", min_width=30)
     return table
+
+
+def _marks(notes: Iterable[int]) -> str:
+    return "".join(f" [{number}]" for number in sorted(notes))
 
 
 def _with_interval(line: Line) -> str:

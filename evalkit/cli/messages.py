@@ -88,8 +88,10 @@ def progress_bar(label: str, total: int | None = None) -> Iterator[Advance]:
 
 
 @contextmanager
-def telling_bar(label: str, first: str = "") -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr with words of its own; without a terminal, a line at each quarter and each minute.
+def telling_bar(
+    label: str, first: str = "", *, each_quarter: bool = True
+) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr with words of its own; without a terminal, a line each minute and, if wanted, at each quarter.
 
     Gives a function of how much is done, of how much, and the words.
     """
@@ -103,7 +105,9 @@ def telling_bar(label: str, first: str = "") -> Iterator[Callable[[int, int, str
             nonlocal quarters, said
             bars.update(task, completed=done, total=total, told=told)
             before, quarters = quarters, 4 * done // max(total, 1)
-            if bars.disable and (quarters > before or time.monotonic() - said > _LINE_EVERY_S):
+            if bars.disable and (
+                (each_quarter and quarters > before) or time.monotonic() - said > _LINE_EVERY_S
+            ):
                 said = time.monotonic()
                 say(f"  {label}: {told}")
 

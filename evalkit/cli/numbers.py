@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.data_kind import data_option, hosted_data, is_imported
-from evalkit.cli.messages import say
+from evalkit.cli.messages import say, telling_bar
 from studies.design import load_study
 from studies.records import IMPORTED, DataKind
 
@@ -56,7 +56,8 @@ def run_analysis(folder: Path, data: DataKind | None, also: Sequence[str] = ()) 
     from evalkit.analyses import analyze as analyze_study
 
     folder, kind = _exported(folder, data)
-    path = analyze_study(folder, kind, also)
+    with telling_bar("Analysis", each_quarter=False) as show:
+        path = analyze_study(folder, kind, also, show)
     for name in load_study(folder).analysis.planned:
         if name in also:
             say(f"--also {name}: the study planned it anyway.")
@@ -69,7 +70,8 @@ def run_report(folder: Path, data: DataKind | None, also: Sequence[str] = ()) ->
     from evalkit.report import write_report
 
     folder, kind = _exported(folder, data)
-    analyze_study(folder, kind, also)
+    with telling_bar("Analysis", each_quarter=False) as show:
+        analyze_study(folder, kind, also, show)
     return write_report(folder, kind)
 
 

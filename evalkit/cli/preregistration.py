@@ -164,7 +164,7 @@ def _design(found: Preregistration) -> Iterator[str]:
     yield (
         "Participants are not told which algorithm made an image, nor which image is real before they have answered a practice "
         "trial; of scored trials they are never told. File names, file sizes and addresses of real and fake images follow one "
-        "rule. Researchers may watch counts and running rates; these decide nothing but what the stopping rule says."
+        "rule. Researchers may watch counts; the dashboard keeps the fool rate hidden until the study is complete and records who looks earlier."
     )
     yield "### Study design"
     yield "\n".join(f"- {step}" for step in words.protocol_steps(study))

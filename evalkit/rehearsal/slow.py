@@ -11,6 +11,7 @@ from evalkit.rehearsal.answers import Simulator
 from evalkit.rehearsal.characteristics import Maker
 from evalkit.rehearsal.places import Places
 from evalkit.rehearsal.studies import EQUAL, table_of, world
+from evalkit.rehearsal.words import OTHER_TARGET
 from evalkit.results import Estimate, HypothesisTest, Result
 from studies.design import Study
 
@@ -95,7 +96,7 @@ def _share(maker: Maker, kind: str, key: str, values: Sequence[float], target: s
     )
     planned = maker.study.analysis.target
     other = (
-        f"It is itself about {target}, and held here against {planned}: what it misses or finds beyond the level is what"
+        f"{OTHER_TARGET} {target}, and held here against {planned}: what it misses or finds beyond the level is what"
         " differs between the two, no fault of its own."
     )
     notes = (other,) if target not in ("", planned) else ()

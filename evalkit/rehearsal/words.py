@@ -7,6 +7,8 @@ from functools import cached_property
 from evalkit.results import Estimate, Result
 
 Rows = list[list[str]]
+OTHER_TARGET = "It is itself about"
+"""Begins the note of a planned analysis that has another target than the study."""
 AS_IT_IS = "as it is"
 """The study's own design among those that are proposed."""
 
@@ -121,7 +123,9 @@ def slow_table(found: Found) -> tuple[list[str], Rows]:
         for detail in found.details(f"{kind}_of_planned"):
             record = found.get(f"{kind}_of_planned", detail)
             assert record is not None
-            rows.append([detail.partition(" @ ")[0], heading, percent(record), str(record.n["studies"])])
+            other = any(note.startswith(OTHER_TARGET) for note in record.notes)
+            what = f"{heading}, of another target" if other else heading
+            rows.append([detail.partition(" @ ")[0], what, percent(record), str(record.n["studies"])])
     return ["planned analysis", "what", "%", "studies"], rows
 
 

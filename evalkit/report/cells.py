@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from evalkit.report.collect import Collected
 
+OF_LOSSES = ("main", "differences", "ablation", "equivalence", "people_and_metrics")
+"""Tables that compare algorithms, and say so where each was trained once."""
 Scalar = str | float | int | None
 
 
@@ -68,6 +70,7 @@ def make_table(
 ) -> Table:
     """A table of this report: with its mark, and with what it is about."""
     source = collected.provenance
+    title += f" – {collected.one_run}" if name in OF_LOSSES and collected.one_run else ""
     about = {"study": source.study, "data": source.data, "observer": source.observer, "target": source.target}
     return Table(name, title, tuple(headings), tuple(rows), notes, collected.mark, about)
 

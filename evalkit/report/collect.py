@@ -17,6 +17,9 @@ from studies.presets import Preset, load_preset
 from studies.records import DataKind, Stimulus
 from studies.stimuli import Bundle, load_bundle
 
+ONE_RUN = "one training run per algorithm"
+"""Said with every table and figure that compares losses of which each was trained once."""
+
 
 class Records:
     """The records of one estimates.jsonl, found by what they are about; remembers which were asked for."""
@@ -122,6 +125,12 @@ class Collected:
     def mark(self) -> str:
         """SIMULATED and the like; empty for people's live answers."""
         return data_mark(self.data, self.provenance.observer)
+
+    @property
+    def one_run(self) -> str:
+        """The label of losses that were trained once; empty where nothing has to be said."""
+        notes = {note for record in self.records.all if record.key == "fool_rate" for note in record.notes}
+        return ONE_RUN if any(note.startswith("One training run per algorithm") for note in notes) else ""
 
     @property
     def sources(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from evalkit.report.panel import Panel
 from evalkit.report.panels import OPEN, panel_tables, panels
 from evalkit.report.records import others
 from evalkit.report.rehearsal import rehearsal_section
-from evalkit.report.tables import all_tables
+from evalkit.report.tables import all_tables, sensitivity_view
 from evalkit.report.thumbnails import ends
 from evalkit.results import Estimate, Interval
 from studies.records import DataKind
@@ -85,6 +85,7 @@ def _page(
         flow=flow,
         rest=rest,
         panels=parts,
+        sensitivity=sensitivity_view(collected),
         folded=[one for name, one in parts.items() if name not in OPEN],
         steps=words.protocol_steps(collected.study),
         protocol=words.protocol_sentences(collected.study, collected.plan),

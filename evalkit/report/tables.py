@@ -12,6 +12,7 @@ from evalkit.report.numerals import (
     level,
     milliseconds,
     percent,
+    percent_range,
     plain,
 )
 from evalkit.report.outcomes import outcome_of, outcome_table, shows_fooling
@@ -139,9 +140,43 @@ def flow_table(collected: Collected) -> Table:
     return make_table(collected, "flow", "Sessions by algorithm", headings, rows)
 
 
-def sensitivity_table(collected: Collected) -> Table:
-    """The same rate by other rules."""
-    found = [
+def sensitivity_view(collected: Collected) -> Table:
+    """The same for the page: one row per rule, one column per algorithm."""
+    found = _by_rules(collected)
+    cells = {(_rule(one), one.condition): one for one in found}
+    rows = [
+        (
+            text_cell(rule, "rule"),
+            *(_by_rule(cells.get((rule, condition)), condition) for condition in collected.conditions),
+        )
+        for rule in dict.fromkeys(_rule(one) for one in found)
+    ]
+    level_text, title = _level(collected), "The same rate by other rules"
+    notes = (
+        f"Labeled real %, in brackets the {level_text} interval; SE, trials and participants: tables/sensitivity.csv.",
+        *_spoken_of(found),
+    )
+    return make_table(collected, "sensitivity", title, ("rule", *collected.conditions), rows, notes)
+
+
+def _by_rule(found: Estimate | None, condition: str) -> Cell:
+    value = found.value if found else None
+    resampled = found is not None and found.key in ("fool_rate_worker_bootstrap", "fool_rate_amt2020")
+    error = (
+        f" ± {percent(found.standard_error)}"
+        if resampled and found and found.standard_error is not None
+        else ""
+    )
+    interval = f" [{percent_range(found.interval)}]" if found and found.interval else ""
+    return Cell(f"{percent(value)}{error}{interval}", {condition: value})
+
+
+def _rule(one: Estimate) -> str:
+    return RULES.get(one.key, f"training run {one.run} alone")
+
+
+def _by_rules(collected: Collected) -> list[Estimate]:
+    return [
         one
         for condition in collected.conditions
         for one in (
@@ -150,11 +185,16 @@ def sensitivity_table(collected: Collected) -> Table:
         )
         if one is not None
     ]
+
+
+def sensitivity_table(collected: Collected) -> Table:
+    """The same rate by other rules, one row for each rule and algorithm."""
+    found = _by_rules(collected)
     rows = [
         (
             text_cell(one.condition, "condition"),
             Cell(
-                RULES.get(one.key, f"training run {one.run} alone"),
+                _rule(one),
                 {"key": one.key, "run": one.run, "method": one.method},
                 words=True,
             ),

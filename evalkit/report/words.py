@@ -6,6 +6,7 @@ from evalkit.exclusions import rules_in_words
 from evalkit.report.collect import Collected
 from evalkit.report.numerals import count, level, percent, percent_range, points, points_range
 from evalkit.report.outcomes import OUTCOMES, named, outcome_of, primary, sentences
+from evalkit.report.panel import alike
 from evalkit.results import Estimate
 from studies.design import Imported, Study
 from studies.plan import PlanSummary
@@ -326,10 +327,14 @@ def methods(collected: Collected) -> list[str]:
             " finished sessions that no rule excludes."
         )
     ]
-    text += [f"{rate.condition}: {rate.method}." for rate in found]
-    differences = dict.fromkeys(record.method for record in records.keyed("fool_rate_difference"))
+    by_method: dict[str, list[str]] = {}
+    for rate in found:
+        by_method.setdefault(rate.method, []).append(rate.condition)
+    text += [f"{', '.join(names)}: {method}." for method, names in by_method.items()]
+    differences = alike(record.method for record in records.keyed("fool_rate_difference"))
     text += [f"Differences: {method}." for method in differences]
-    boots = dict.fromkeys(record.method for record in records.keyed("fool_rate_worker_bootstrap"))
+    text += _of_tests_and_more(collected)
+    boots = alike(record.method for record in records.keyed("fool_rate_worker_bootstrap"))
     text += [f"For comparison: {method}." for method in boots]
     text.append(
         "The sandwich is that of Cameron, Gelbach and Miller (2011), on the logit scale for rates, with at least the"
@@ -339,6 +344,20 @@ def methods(collected: Collected) -> list[str]:
     )
     text.append(_exclusions(study))
     return text + _checks(collected)
+
+
+def _of_tests_and_more(collected: Collected) -> list[str]:
+    """The methods of tests, sensitivity and ranks, and the families of adjusted p-values."""
+    records = collected.records
+    found = (
+        ("Tests of differences", records.tests("difference_test")),
+        ("Permutation tests", records.tests("difference_permutation")),
+        ("d′", records.keyed("d_prime")),
+        ("Ranks", records.keyed("rank")),
+    )
+    text = [f"{name}: {method}." for name, own in found for method in alike(one.method for one in own)]
+    families = dict.fromkeys(test.detail for test in found[0][1] if test.detail)
+    return [*text, *(f"p-values of the contrasts are adjusted: {family}." for family in families)]
 
 
 def _exclusions(study: Study) -> str:

@@ -151,6 +151,9 @@ def _joined(name: str, first: npt.NDArray[np.generic], second: npt.NDArray[np.ge
 def _one_way(influence: FloatArray, dimension: Dimension) -> ClusteredVariance:
     """One dimension's term; with separate groups of clusters the sum of theirs.
 
+    Where clusters are shared, it is known no better than the condition that has fewest of them lets it be: one person
+    who saw both algorithms must not turn 8 people against 60 into 67 of one kind.
+
     Source:
         Degrees of freedom of a sum of variances: Satterthwaite (1946), Biometrics Bulletin 2, 110-114.
     """
@@ -160,6 +163,8 @@ def _one_way(influence: FloatArray, dimension: Dimension) -> ClusteredVariance:
     )
     squares = sums**2
     sizes = np.bincount(dimension.parts)
+    if len(sizes) == 1:
+        sizes = np.array([dimension.fewest])
     terms = np.bincount(dimension.parts, weights=squares) * sizes / (sizes - 1)
     total = float(terms.sum())
     if total == 0:

@@ -9,12 +9,17 @@ from scipy import stats
 from evalkit.results import Estimate, Interval
 
 
-def mean_over_workers(values: npt.ArrayLike, confidence_level: float = 0.95) -> Estimate:
+def mean_over_workers(
+    values: npt.ArrayLike,
+    confidence_level: float = 0.95,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
+) -> Estimate:
     """The mean of independent values, one per worker, with Student's interval.
 
     Args:
         values: Shape (n,), finite.
         confidence_level: Between 0 and 1.
+        bounds: What a mean can be, such as 0 and 1 of shares; the interval is cut off there.
 
     Returns:
         Estimate with key `mean`; without an interval below two workers or where all are equal, and a note that says so.
@@ -37,7 +42,8 @@ def mean_over_workers(values: npt.ArrayLike, confidence_level: float = 0.95) -> 
         return Estimate(key="mean", value=mean, unit="", method=method, n=n, notes=(note,))
     reach = float(stats.t.ppf((1 + confidence_level) / 2, freedom)) * error
     method = f"{method}, t with {freedom} degrees of freedom"
-    interval = Interval(mean - reach, mean + reach, confidence_level, method, float(freedom))
+    low, high = max(mean - reach, bounds[0]), min(mean + reach, bounds[1])
+    interval = Interval(low, high, confidence_level, method, float(freedom))
     return Estimate(
         key="mean", value=mean, unit="", method=method, n=n, interval=interval, standard_error=error
     )

@@ -101,7 +101,7 @@ def few_drawn(counts: Mapping[str, int]) -> tuple[str, ...]:
         Efron & Tibshirani (1993), "An Introduction to the Bootstrap", ch. 5.4 and 13 (bias of the plug-in variance).
     """
     return tuple(
-        f"Too narrow where {name.replace('_', ' ')} differ: a bootstrap of {count} of them has no small-sample correction."
+        f"May be too narrow: resampling {count} {name.replace('_', ' ')} sees {count - 1}/{count} of how they differ, and percentiles know no t."
         for name, count in counts.items()
         if 2 <= count < ENOUGH_TO_DRAW
     )

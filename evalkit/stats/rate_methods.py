@@ -52,7 +52,8 @@ def worker_averaged(outcomes: npt.ArrayLike, workers: npt.ArrayLike, confidence_
     y, ids = np.asarray(outcomes, dtype=np.float64), np.asarray(workers)
     names, codes = np.unique(ids, return_inverse=True)
     counts = np.bincount(codes, minlength=len(names))
-    found = mean_over_workers(np.bincount(codes, weights=y, minlength=len(names)) / counts, confidence_level)
+    shares = np.bincount(codes, weights=y, minlength=len(names)) / counts
+    found = mean_over_workers(shares, confidence_level, (0.0, 1.0))
     notes = found.notes
     if counts.size and counts.min() != counts.max():
         notes = (*notes, f"Workers have {counts.min()} to {counts.max()} trials, and count alike.")

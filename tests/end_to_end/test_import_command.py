@@ -48,6 +48,26 @@ class TestCommands:
     def answers(self, tmp_path):
         return write_rows(tmp_path / "answers.csv", SINGLE, judged())
 
+    def test_there_is_nothing_to_rehearse(self, run, answers):
+        run("study", "import", "csv", answers, *typed_map(SINGLE_MAP[0]), "--out", "s")
+        code, _, err = run("rehearse", "s")
+        assert code == 1
+        assert "its answers were imported" in err
+
+    def test_a_word_for_not_sure_that_nobody_used_is_told(self, run, answers):
+        typed = (
+            "study",
+            "import",
+            "csv",
+            answers,
+            *typed_map(SINGLE_MAP[0]),
+            "--unsure",
+            "perhaps",
+            "--out",
+            "s",
+        )
+        assert "--unsure perhaps: no answer says so" in run(*typed)[2]
+
     def test_single_images_become_rates_and_a_report_that_says_where_they_come_from(self, run, answers):
         code, out, err = run("study", "import", "csv", answers, *typed_map(SINGLE_MAP[0]), "--out", "s")
         assert (code, out) == (0, "s\n")
@@ -58,6 +78,15 @@ class TestCommands:
         assert whole["accuracy_over_workers", "gan", ""].value == pytest.approx(11 / 12)
         assert images["image_accuracy", "f1"].value == pytest.approx(2 / 3)
         assert images["image_accuracy", "r1"].value == 1.0
+        notes = " ".join(whole["fool_rate", "gan", ""].notes)
+        assert "How many training runs the images come from is not known" in notes
+        assert "One training run" not in notes
+        assert whole["finished_share", "gan", ""].value is None  # not 100 %: nobody knows who left
+        assert ("attrition_test", "", "") not in whole
+        assert "the order of the file" in " ".join(whole["sequence_rate", "gan", ""].notes)
+        assert not [
+            detail for key, _, detail in whole if key == "sessions_breaking_rule"
+        ]  # none can be applied
         code, out, err = run("report", "s")
         assert code == 0, err
         page = Path("s/imported/report.html").read_text()
@@ -121,6 +150,16 @@ class TestCommands:
         code, _, err = run(*command)
         assert code == 1
         assert "these answers were imported, so there is no server and no database" in err
+
+    @pytest.mark.parametrize(
+        "command",
+        [("serve", "s"), ("preview", "s"), ("simulate", "s"), ("forget", "s", "--worker", "w", "--yes")],
+    )
+    def test_nobody_can_be_recruited_for_imported_answers(self, run, answers, command):
+        run("study", "import", "csv", answers, *typed_map(SINGLE_MAP[0]), "--out", "s")
+        code, _, err = run("study", *command)
+        assert code == 1
+        assert "imported from answers.csv, so there is nothing here to serve or recruit for" in err
 
     def test_images_cannot_be_built_for_imported_answers(self, run, answers):
         run("study", "import", "csv", answers, *typed_map(SINGLE_MAP[0]), "--out", "s")

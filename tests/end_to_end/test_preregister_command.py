@@ -78,10 +78,16 @@ def test_decisions_of_the_study_stand_in_words(tmp_path, preregister):
         "more than 2 void scored trials",
         "Intervals at 90 %; two-sided tests at α = 0.1.",
         "adjusted by Holm's method",
+        "The test that decides is the clustered one",
         "Pay: 1.50 GBP.",
     ):
         assert words in text, words
     assert "`alpha - beta`" not in text
+
+
+def test_a_stricter_study_needs_a_wider_interval_inside_the_margin(tmp_path, preregister):
+    folder = make_study(tmp_path / "s", analysis={"equivalence_margin": 0.04, "confidence_level": 0.99})
+    assert "only if the 98 % interval lies within" in preregister(folder)[1]
 
 
 def test_what_only_the_authors_know_is_marked_and_counted(study_folder, preregister):
@@ -114,6 +120,13 @@ def test_a_study_that_has_begun_is_no_preregistration_any_more(study_folder, pre
     at = json.loads((study_folder / "frozen.json").read_text())["at"]
     assert f"Frozen at {at}, when data collection began: a record of the plan, not a preregistration." in text
     assert "analysis.confidence_level: 0.95 -> 0.9" in err
+
+
+def test_a_reserve_that_the_inputs_do_not_allow_is_not_promised(tmp_path, preregister):
+    _, text, _ = preregister(make_study(tmp_path, inputs=6, protocol={"reserve": 3}))
+    assert "no inputs were left for a reserve" in text
+    assert "is not replaced: there is no reserve" in text
+    assert "replaced from a reserve of" not in text
 
 
 def test_imported_answers_leave_nothing_to_preregister(tmp_path, preregister, capsys):

@@ -50,6 +50,32 @@ def test_what_nobody_planned_is_marked_on_the_page_in_the_records_and_in_the_rep
     assert "Mixed model (unplanned)" in write_report(folder, "live").read_text(encoding="utf-8")
 
 
+def test_several_names_may_stand_in_one_also(run, folder):
+    found = run("--also", "mixed_model, people_and_metrics")
+    assert "Mixed model (NOT PLANNED)" in found.stderr
+    assert "People and metrics (NOT PLANNED)" in found.stderr
+
+
+def test_a_table_whose_rows_rest_on_different_numbers_gives_the_largest_and_says_so(run, folder):
+    learning = run().stderr.partition("Learning (descriptive)")[2].partition("\n\n")[0]
+    row = next(line for line in learning.splitlines() if line.startswith("n, at most"))
+    records = read_results(folder / "live" / "estimates.jsonl")
+    slope, quarter = (
+        next(r for r in records if r.key == key) for key in ("fool_rate_slope", "fool_rate_by_quarter")
+    )
+    assert slope.n["trials"] > quarter.n["trials"]
+    assert f" {slope.n['trials']} trials" in row
+
+
+def test_a_note_that_is_about_one_algorithm_alone_stands_at_its_number(run):
+    ranks = run().stderr.partition("Ranks (descriptive)")[2].partition("\n\n")[0]
+    row = next(line for line in ranks.splitlines() if line.startswith("rank"))
+    first = [line.split()[0] for line in ranks.splitlines() if "First in" in line]
+    assert len(first) == 2
+    assert [row.count(mark) for mark in first] == [1, 1]
+    assert all(row.index(mark) > row.index("to") for mark in first)
+
+
 def test_json_is_the_records_and_nothing_else(run, folder):
     records = json.loads(run("--json").stdout)
     assert len(records) == len((folder / "live" / "estimates.jsonl").read_text().splitlines())

@@ -68,7 +68,7 @@ def test_what_cannot_be_estimated_says_why(tmp_path, study_made, words):
     rate = records["fool_rate", "pix2pix"]
     assert rate.interval is None
     assert any(words in note for note in rate.notes)
-    assert "Everything else that was estimated" in page
+    assert "How people answered, and how sure that is" in page
 
 
 @pytest.mark.parametrize("outcome", [0.0, 1.0, 0.5])

@@ -35,6 +35,8 @@ def test_cost_is_pay_and_fee_of_all_sessions():
     assert row["cost"] == pytest.approx(200 * 12 * 10 / 60 * 1.25)
     within = as_json("--workers", 50, "--algorithms", 4, "--within", "--pay", 12, "--minutes", 10)
     assert within["by_target"][0]["sessions"] == 50
+    of_two = as_json("--workers", 50, "--within")  # each has 20 of the 40 trials, not 10
+    assert within["by_target"][1]["power"] < of_two["by_target"][1]["power"]
     assert as_json()["by_target"][0]["cost"] is None
 
 
@@ -111,3 +113,8 @@ def test_a_pilot_without_responses_is_refused(tmp_path):
         path.unlink()
     with pytest.raises(UserError, match="no responses to plan with"):
         run("--pilot", folder)
+
+
+def test_who_writes_percent_is_told_how():
+    assert "Write 25 % as 0.25." in run("--rate", "25").output
+    assert "Write 25 % as 0.25." in run("--difference", "5%").output

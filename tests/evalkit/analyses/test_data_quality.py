@@ -252,4 +252,5 @@ def test_practice_accuracy_is_of_answered_practice_trials():
     found = records(learning, study_made)("practice_accuracy")
     assert found.value == 0.5
     assert found.n["trials"] == 12
-    assert records(learning, made())("practice_accuracy").notes == ("No practice trial was recorded.",)
+    assert found.provenance.target == "these images"  # clustered on workers alone
+    assert records(learning, made())("practice_accuracy").notes[0] == "No practice trial was recorded."

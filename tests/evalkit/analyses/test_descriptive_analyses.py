@@ -79,6 +79,13 @@ def test_each_image_has_its_raw_share_and_one_pulled_toward_the_mean(analysed):
         assert "beta-binomial" in found.method
 
 
+def test_images_that_do_not_differ_are_not_said_to_be_known_exactly(analysed):
+    records = analysed(images=24, workers=1, trials=12, voided=0, stopped=0, void_trials=0)[2]  # a vote each
+    shrunken = [r for r in records if r.key == "image_fool_rate_shrunken"]
+    assert {r.interval.high - r.interval.low for r in shrunken} == {0.0}
+    assert all("does not say that the image is known so well" in " ".join(r.notes) for r in shrunken)
+
+
 def test_exposure_counts_displays_off_by_more_than_one_and_a_half_frames(tmp_path):
     made = MadeUp(workers=3, images=16, trials=10, void_trials=0, voided=0, stopped=0).draw()
     exposures = [1000.0, 1024.0, 1026.0, 974.0, 976.0]  # at 60 Hz 1.5 frames are 25 ms

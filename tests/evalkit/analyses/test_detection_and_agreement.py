@@ -66,13 +66,37 @@ class TestTwoAFC:
     def test_sides_that_never_change_have_no_d_prime_and_say_why(self):
         found = keyed(signal_detection.run(*two_afc(), CONTEXT))
         known = found["d_prime", "pix2pix", ""]
-        assert known.value is not None or known.notes
+        assert known.value is None
+        assert "one of the two kinds is missing" in known.notes[0]
 
     def test_order_is_looked_at_where_images_come_one_after_the_other(self):
         found = keyed(signal_detection.run(*two_afc(), CONTEXT))
         share = found["answer_share", "", signal_detection.ORDER]
         assert share.interval.low < 0.5 < share.interval.high
         assert found["answer_preference_spread", "", signal_detection.ORDER].p_value is not None
+
+    def test_a_side_that_is_always_first_is_told_once_and_not_as_two_biases(self):
+        table, study = two_afc()  # images one after the other
+        first = (table.trials["target"] == 1).to_numpy()
+        sides = {"side_1": "left", "side_2": "right", "fake_side": np.where(first, "left", "right")}
+        trials = table.trials.assign(**sides)
+        table = type(table)(trials, table.sessions, table.arrivals, table.design, table.layout)
+        found = keyed(signal_detection.run(table, study, CONTEXT))
+        assert ("answer_share", "", "first, not second") not in found
+        for key in ("answer_share", "answer_preference_spread"):
+            assert any("cannot be told apart" in note for note in found[key, "", "left, not right"].notes)
+
+    def test_one_worker_has_a_share_and_is_told_why_there_is_no_interval(self):
+        share = keyed(
+            signal_detection.run(*two_afc(workers=1, voided=0, stopped=0, rates={"pix2pix": 0.3}), CONTEXT)
+        )["answer_share", "", "left, not right"]
+        assert share.interval is None
+        assert any("at least 2 workers" in note for note in share.notes)
+
+    def test_means_over_workers_are_about_these_images(self):
+        found = keyed(signal_detection.run(*two_afc(), CONTEXT))
+        assert found["d_prime_worker_averaged", "pix2pix", ""].provenance.target == "these images"
+        assert found["d_prime", "pix2pix", ""].provenance.target == ""  # the study's
 
     def test_no_answers_at_all(self):
         table, study = two_afc(workers=0, voided=0, stopped=0)

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 import tomllib
 
@@ -129,3 +130,17 @@ def test_one_algorithm_is_not_ranked_and_an_unseen_one_says_so():
         assert record.notes[0].startswith("Not ranked: no trials of pix2pix, cyclegan")
     study, table = study_and_table({}, workers=1, voided=0)
     assert ranks.run(table, study, CONTEXT)[0].notes[0] == "Not ranked: fewer than 2 workers per algorithm."
+
+
+def without_fooling(table, *conditions):
+    fooled = table.trials["fooled"].mask(table.trials["condition"].isin(conditions), 0.0)
+    return dataclasses.replace(table, trials=table.trials.assign(fooled=fooled))
+
+
+def test_answers_that_are_all_alike_make_no_certain_ranks():
+    study, table = study_and_table({}, workers=10)
+    for record in ranks.run(without_fooling(table, "pix2pix", "cyclegan"), study, CONTEXT):
+        assert record.value is None
+        assert record.notes[0] == "Not ranked: every answer was the same."
+    for record in ranks.run(without_fooling(table, "cyclegan"), study, CONTEXT):
+        assert any("All answers to cyclegan were alike" in note for note in record.notes)

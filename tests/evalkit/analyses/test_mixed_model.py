@@ -115,6 +115,20 @@ def test_runs_set_the_degrees_of_freedom():
     assert any("training runs" in note for note in rate.notes)
 
 
+def test_several_runs_images_of_one_input_are_not_told_as_one_of_them():
+    _, records = analysed(runs=2, target="this loss")
+    images = [r for r in records if r.key == "image_fool_rate_mixed"]
+    assert images
+    assert all(not r.image and "all training runs" in r.notes[0] for r in images if r.n["votes"] > 8)
+    rates = [r for r in records if r.key in ("fool_rate_mixed", "fool_rate_difference_mixed")]
+    assert {r.provenance.target for r in rates} == {"this loss"}
+
+
+def test_its_rates_are_about_the_generator_also_where_the_study_means_these_images():
+    found, _ = analysed(target="these images")
+    assert found["fool_rate_mixed", "pix2pix", ""].provenance.target == "this generator"
+
+
 def test_an_algorithm_that_never_fooled_is_left_out_and_says_so():
     found, _ = analysed(rates={"good": 0.3, "bad": 1e-12})
     assert found["fool_rate_mixed", "good", ""].interval is not None

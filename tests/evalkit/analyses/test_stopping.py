@@ -70,6 +70,27 @@ def test_workers_count_in_the_order_in_which_they_finished():
     ]
 
 
+def test_a_worker_of_several_sessions_counts_once_after_the_last():
+    study_made = MadeUp(
+        workers=6, trials=10, voided=0, stopped=0, void_trials=0, rates={"pix2pix": 0.3}
+    ).draw()
+
+    def twice(rows):
+        return [dataclasses.replace(r, worker="w0") if r.session.endswith(("-0", "-3")) else r for r in rows]
+
+    study_made.responses, study_made.sessions = twice(study_made.responses), twice(study_made.sessions)
+    table, found = analysed(study_made)
+    rates = table.primary.groupby("worker")["fooled"].mean()
+    order = ["w-pix2pix-1", "w-pix2pix-2", "w0", "w-pix2pix-4", "w-pix2pix-5"]
+    assert stopping.worker_means(table, "pix2pix").tolist() == rates[order].tolist()
+    assert found[0].n == {"workers": 5}
+
+
+def test_the_sequence_is_about_these_images_whatever_the_study_plans():
+    _, found = analysed(MadeUp(workers=12, trials=10).draw(), **RULE)
+    assert {one.provenance.target for one in found} == {"these images"}
+
+
 def test_rates_that_drift_leave_no_interval_and_a_note():
     study_made = MadeUp(
         workers=59, trials=10, voided=0, stopped=0, void_trials=0, rates={"pix2pix": 0.3}

@@ -2,11 +2,14 @@
 
 import dataclasses
 import hashlib
+import math
+import tomllib
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from evalkit.analyses import Context, mixed_model
 from evalkit.cli import cli
 from evalkit.rehearsal import certificate
 from evalkit.rehearsal.advice import changed, design_of, people_needed, predicted_power, proposals
@@ -16,10 +19,13 @@ from evalkit.rehearsal.pilot import from_pilot
 from evalkit.rehearsal.places import made_up_images
 from evalkit.rehearsal.rehearse import Plan, rehearse
 from evalkit.rehearsal.running import runner
+from evalkit.rehearsal.slow import slow_records
 from evalkit.rehearsal.studies import ALL_HALF, DIFFERENT, EQUAL, EQUAL_LOSSES, Batch
+from evalkit.rehearsal.words import Found, slow_table
 from evalkit.report import write_report
+from evalkit.responses import build_table
 from evalkit.results import Estimate, Provenance, read_results
-from studies.design import load_study
+from studies.design import load_study, parse_study
 from studies.errors import UserError
 from tests.evalkit.made_up_responses import MadeUp
 from tests.evalkit.rehearsal.studies import a_study, its_places
@@ -108,7 +114,7 @@ def test_the_interval_covers_and_the_test_keeps_its_level():
 
 @pytest.mark.reliability
 @pytest.mark.parametrize("target", ["these images", "this generator", "this loss"])
-def test_intervals_cover_93_to_97_percent_over_the_grid(target):
+def test_no_interval_surely_covers_less_than_93_percent_over_the_grid(target):
     runs = 5 if target == "this loss" else 1
     study = a_study(
         2,
@@ -126,6 +132,18 @@ def test_intervals_cover_93_to_97_percent_over_the_grid(target):
             one = found[key, point.name]
             assert one.interval.high > 0.93, (target, point, key, one.value)
         assert found["false_positive_rate", point.name].interval.low < 0.05
+
+
+def test_a_planned_analysis_of_another_target_is_said_to_be_one():
+    study = a_study()
+    maker = Maker(study, POINT, Provenance(target="this generator"), 0)
+    found = {one.detail.partition(" @ ")[0]: one for one in slow_records(study, its_places(study), maker, 2)}
+    (note,) = found["difference_permutation"].notes
+    assert note.startswith("It is itself about these images, and held here against this generator")
+    assert found["difference_test"].notes == ()
+    rows = {row[0]: row[1] for row in slow_table(Found(tuple(found.values())))[1]}
+    assert rows["difference_permutation"] == "false positives, of another target"
+    assert rows["difference_test"] == "false positives"
 
 
 def test_equal_losses_differ_when_only_their_runs_do():
@@ -296,6 +314,15 @@ class TestOfAStudyFolder:
         (folder / certificate.FILE).write_text("{}\n", encoding="utf-8")
         with pytest.raises(UserError, match=r"rehearsal\.jsonl.*again"):
             certificate.read(folder)
+
+    def test_the_models_own_records_are_read_as_one_deviation_of_images(self):
+        made = MadeUp(workers=20, trials=20).draw()
+        study = parse_study(tomllib.loads(made.toml()), "S")
+        table = build_table(made.responses, made.sessions, made.arrivals, study)
+        records = mixed_model.run(table, study, Context(Provenance(study="s")))
+        sds = {one.detail: one.value for one in records if one.key == "standard_deviation"}
+        parts = sds["source_images_shared"], sds["source_images_by_algorithm"]
+        assert certificate.observed(records)["source_images"] == pytest.approx(math.hypot(*parts))
 
     def test_observed_deviations_are_held_against_the_grid(self, tmp_path):
         folder = make_study(tmp_path / "s")

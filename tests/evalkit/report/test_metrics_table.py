@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.analyses import analyze
 from evalkit.metrics.pictures import picture_set, set_digest
 from evalkit.report import write_report
 from evalkit.results import FAKE_FILES, REAL_FILES, Interval, Provenance, Score, append_results
@@ -152,7 +153,10 @@ def test_random_weights_are_marked_in_title_headings_rows_notes_and_csv(scored):
     title = (study.tables / "metrics.md").read_text(encoding="utf-8").splitlines()[0]
     assert title.endswith(f"LPIPS alex: {mark})")
     assert f"LPIPS alex ↓, {mark} †" in study.text
-    assert study.text.count("0.400†") == 2
+    main, _, metrics = study.text.partition("Differences between algorithms")
+    assert main.count("0.400†") == metrics.count("0.400†") == 2
+    assert f"LPIPS alex: {mark}" in main or f"; {mark})" in main
+    assert "† Random features, not comparable: the network" in main
     assert "PSNR ↓," not in study.text
     assert "12.0†" not in study.text
     assert "(partly random features" in heading
@@ -354,3 +358,23 @@ def test_a_note_that_does_not_hold_for_all_says_for_which(scored):
     study = scored()
     study.write(study.score("pix2pix", 32.0, notes=("Odd.",)), study.score("cyclegan", 60.0)).report()
     assert "* FID of pix2pix: Odd." in study.text
+
+
+def test_people_stand_against_each_metric_with_k_and_without_the_analysis_its_command(scored):
+    study = scored()
+    study.write(*(study.score(c, 30.0 + place) for place, c in enumerate(("pix2pix", "cyclegan")))).report()
+    assert "Labeled real % against each metric over 2 algorithms" in study.text
+    assert ">FID, N = 24 / 24</text>" in study.page
+    assert "evalkit analyze study --also people_and_metrics" in study.text
+    assert not (study.tables / "people_and_metrics.csv").exists()
+
+
+def test_a_planned_comparison_with_metrics_says_why_it_was_refused(scored):
+    study = scored(planned='["fool_rate", "people_and_metrics"]')
+    study.write(*(study.score(c, 30.0 + place) for place, c in enumerate(("pix2pix", "cyclegan"))))
+    analyze(study.folder, study.made.data)
+    study.report()
+    assert "n is the number of algorithms (K = 2)" in study.text
+    (row, *_) = csv.DictReader((study.tables / "people_and_metrics.csv").read_text().splitlines())
+    assert (row["metric"], row["n"], row["spearman"]) == ("fid", "2", "")
+    assert "Not estimated" in study.text.partition("People and metrics")[2]

@@ -37,6 +37,16 @@ def test_it_rejects_exactly_where_the_interval_leaves_zero_out(rates, level):
         assert np.sign(found.statistic) == np.sign(found.value)
 
 
+def test_one_worker_of_both_groups_does_not_make_them_one_large_group():
+    """Else 8 people against 60 had t with 66 degrees of freedom, and rejected 7 % of true hypotheses."""
+    outcomes, clusters = groups(np.random.default_rng(4), sizes=(8, 60))
+    apart = clustered_difference(outcomes, clusters).interval
+    second = np.where(clusters[1]["workers"] == 1000, 0, clusters[1]["workers"])
+    shared = clustered_difference(outcomes, (clusters[0], {"workers": second})).interval
+    assert 7 <= apart.degrees_of_freedom < 20
+    assert shared.degrees_of_freedom == 7
+
+
 def test_equal_answers_have_p_one_and_one_worker_has_none():
     y, ids = np.tile([1.0, 0.0], 10), np.repeat(np.arange(10), 2)
     assert clustered_test((y, y), ({"workers": ids}, {"workers": ids + 10})).p_value == pytest.approx(

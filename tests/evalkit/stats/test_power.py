@@ -140,6 +140,18 @@ def test_more_of_anything_never_costs_power():
             assert difference_precision(rates, changed, Spread(), target).power(0.05) >= now - 1e-12
 
 
+def test_algorithms_that_share_a_session_share_its_trials():
+    four = Design(50, 200, 40, within=True, algorithms=4)
+    assert four.answers == 50 * 10
+    found, two = (
+        difference_precision((0.3, 0.25), design, Spread(), "this generator")
+        for design in (four, dataclasses.replace(four, algorithms=2))
+    )
+    half = difference_precision((0.3, 0.25), Design(50, 200, 20, within=True), Spread(), "this generator")
+    assert found.standard_error == pytest.approx(half.standard_error)
+    assert found.standard_error > two.standard_error
+
+
 def test_one_training_run_says_nothing_about_a_loss():
     assert difference_precision((0.3, 0.25), Design(50, 100, 40), Spread(), "this loss") is None
     assert rate_precision(0.25, Design(50, 100, 40), Spread(), "this loss") is None

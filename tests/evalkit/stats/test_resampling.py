@@ -113,7 +113,34 @@ def test_amt2020_leaves_out_resamples_without_the_algorithm_instead_of_calling_t
     lost = int(np.isnan(draws.rates[:, 0]).sum())
     assert 600 < lost < 1600
     assert rare.value == 1.0  # its only trial
-    assert rare.notes == (f"{lost:,} resamples without a trial of this algorithm are left out.",)
+    assert rare.notes[0] == f"{lost:,} resamples without a trial of this algorithm are left out."
+    assert rare.interval is None  # 100 % in every draw: 100 .. 100 % would be no interval
+
+
+def test_answers_that_are_all_alike_have_no_bootstrap_interval_and_say_so():
+    zeros, ids = np.zeros(40), np.arange(40) % 8
+    of_workers = worker_bootstrap(zeros, ids, np.random.default_rng(0), n_resamples=200)
+    clusters = {"workers": ids, "source_images": np.arange(40) // 4}
+    of_both = pigeonhole_bootstrap(zeros, clusters, np.random.default_rng(0), n_resamples=200)
+    as_papers = amt2020_bootstrap(zeros, ids, np.random.default_rng(0), n_resamples=200)
+    for found in (of_workers, of_both, as_papers):
+        assert found.value == 0
+        assert found.interval is None
+        assert "every resample gives the same rate" in found.notes[-1]
+
+
+def test_a_pigeonhole_over_few_clusters_says_that_its_percentiles_may_be_too_narrow():
+    rng = np.random.default_rng(3)
+    ids = {"workers": np.arange(60) % 20, "runs": np.arange(60) // 30}
+    found = pigeonhole_bootstrap(rng.integers(2, size=60), ids, rng, n_resamples=200)
+    (note,) = found.notes
+    assert note.startswith("May be too narrow: resampling 2 runs sees 1/2")
+
+
+def test_resamples_that_weigh_nothing_are_counted():
+    ids = {"workers": np.arange(3), "source_images": np.arange(3)}
+    found = pigeonhole_bootstrap([0, 1, 1], ids, np.random.default_rng(0), n_resamples=500)
+    assert "resamples weigh every trial 0 and are left out" in found.notes[0]
 
 
 def test_the_pigeonhole_draws_the_same_law_as_copying_rows_and_columns():
