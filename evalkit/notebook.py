@@ -271,7 +271,7 @@ def _is_main(result: Result) -> bool:
     """Whether it is a planned number about an algorithm or a contrast as a whole."""
     source = result.provenance
     whole = not (result.image or result.detail) and result.run is None and bool(result.condition)
-    planned = source.status == "planned" and isinstance(result, Estimate)
+    planned = source.status in ("planned", "at import") and isinstance(result, Estimate)
     return whole and planned and (result.key == source.analysis or bool(result.versus))
 
 

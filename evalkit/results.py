@@ -56,7 +56,7 @@ class Provenance:
     target: str = ""
     """What the number is about: these images | this generator | this loss."""
     status: str = ""
-    """planned | unplanned | descriptive."""
+    """planned | at import (chosen when the answers were imported) | unplanned | descriptive."""
     analysis: str = ""
     """Key in evalkit.analyses.ANALYSES."""
     digests: Mapping[str, str] = field(default_factory=dict)

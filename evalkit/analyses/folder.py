@@ -69,14 +69,15 @@ def _alike(table: ResponseTable) -> list[Result]:
 def _plan(
     study: Study, registry: Mapping[str, Analysis], always: Sequence[str], also: Sequence[str], where: Path
 ) -> dict[str, str]:
-    """Analysis -> planned | descriptive | unplanned, in order."""
+    """Analysis -> planned | at import | descriptive | unplanned, in order."""
     asked = [(f"{where / 'study.toml'}: [analysis] planned", name) for name in study.analysis.planned]
     for origin, name in [*asked, *(("--also", name) for name in also)]:
         if name not in registry:
             raise UserError(f"{origin}: no analysis is called {name!r}.{did_you_mean(name, registry)}")
     if study.imported is not None and study.imported.of_workers:
         always = tuple(name for name in always if name == "flow")  # there are no trials to describe
-    plan = dict.fromkeys(study.analysis.planned, "planned") | {
+    chosen = "planned" if study.imported is None else "at import"  # nobody planned them before the answers
+    plan = dict.fromkeys(study.analysis.planned, chosen) | {
         name: "descriptive" for name in always if name not in study.analysis.planned
     }
     return plan | {name: "unplanned" for name in also if name not in plan}

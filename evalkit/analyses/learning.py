@@ -14,6 +14,9 @@ from evalkit.stats.trends import within_worker_slope
 from studies.design import Study
 
 QUARTERS = 4
+ORDER_OF_ROWS = (
+    "The imported file does not say in which order a worker answered: this is the order of its rows."
+)
 
 
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
@@ -30,6 +33,8 @@ def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  
         results += _response_times(trials, quarter[mine], condition)
         if study.protocol.gives_feedback:
             results.append(_practice(table, condition, study))
+    if study.imported is not None and study.imported.format == "csv":
+        return [dataclasses.replace(one, notes=(*one.notes, ORDER_OF_ROWS)) for one in results]
     return results
 
 

@@ -21,7 +21,7 @@ _MOST_OF_A_KEY = 12
 """Records of one key and algorithm that the page lists."""
 _SIZES = ("trials", "workers", "source_images", "sessions")
 """What a row says of the sizes that its first number rests on."""
-_ORDER = ("planned", "unplanned", "descriptive")
+_ORDER = ("planned", "at import", "unplanned", "descriptive")
 _EXPLAINED = {
     **dict.fromkeys(("fool_rate", "pairwise_differences", "equivalence", "ranks"), "estimates"),
     **dict.fromkeys(("signal_detection", "agreement"), "signal-detection"),
@@ -90,7 +90,7 @@ def _head(results: Sequence[Result]) -> Iterable[str]:
 
 
 def _show(console: Console, section: Section) -> None:
-    status = {"planned": "planned", "unplanned": "NOT PLANNED", "descriptive": "descriptive"}[section.status]
+    status = {"at import": "chosen at import", "unplanned": "NOT PLANNED"}.get(section.status, section.status)
     page = _EXPLAINED.get(section.analysis)
     where = f"  [dim]docs/{page}.md[/dim]" if page else ""
     console.print(f"\n[bold]{escape(section.title.removesuffix(' (unplanned)'))}[/bold] ({status})" + where)

@@ -63,6 +63,13 @@ def mixed_model(collected: Collected) -> Draft | None:
             ("contrast", "points"),
             ((about(one), one, points) for one in records.keyed("fool_rate_difference_mixed")),
         ),
+        _listed(
+            collected,
+            "mixed_fit",
+            "The fit",
+            ("quantity", "value"),
+            (("log-likelihood", one, decimals) for one in whole),
+        ),
     )
     images = [one for one in records.keyed("image_fool_rate_mixed") if one.image]
     workers = records.keyed("worker_effect")
@@ -196,7 +203,7 @@ def attrition(collected: Collected) -> Draft | None:
     table = columns(collected, "attrition", "Who left before the end", keys)
     whole = by_condition(collected.records.keyed("finished_share")).get("")
     lead = []
-    if whole is not None:
+    if whole is not None and whole.value is not None:
         lead.append(
             f"Of {count(whole.n.get('sessions'))} sessions that are over, {percent(whole.value)} % were finished."
         )

@@ -8,6 +8,8 @@ from evalkit.report.collect import Collected
 from evalkit.report.numerals import NOTHING, count, digits, milliseconds, p_value, percent, points
 from evalkit.results import Estimate, HypothesisTest, Interval, Result
 
+_SHARES_OVER = ("preference_share", "inputs_won")
+"""Records of two algorithms that are shares, not differences."""
 MOST_OF_A_KEY = 60
 """More records of one key in one analysis (one per session or image) are counted, not listed."""
 TITLES = {
@@ -43,7 +45,7 @@ class Section:
 
     analysis: str
     status: str
-    """planned | unplanned | descriptive."""
+    """planned | at import | unplanned | descriptive."""
     records: tuple[Result, ...]
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
@@ -123,7 +125,7 @@ def number(record: Result, value: float | None) -> str:
     if value is None:
         return NOTHING
     if record.unit.startswith("proportion"):
-        signed = bool(record.versus) or any(word in record.key for word in ("difference", "slope", "minus"))
+        signed = any(word in record.key for word in ("difference", "slope", "minus", "as_good_as"))
         if "per" in record.unit:
             return f"{100 * value:+.3f} points".replace("-", "−")
         return f"{points(value)} points" if signed else f"{percent(value)} %"
@@ -136,7 +138,8 @@ def number(record: Result, value: float | None) -> str:
 
 
 def _about(record: Result) -> str:
-    about = f"{record.condition} − {record.versus}" if record.versus else record.condition
+    sign = "over" if record.key in _SHARES_OVER else "−"
+    about = f"{record.condition} {sign} {record.versus}" if record.versus else record.condition
     parts = (about, "" if record.run is None else f"run {record.run}", record.image)
     return ", ".join(filter(None, parts))
 
