@@ -74,7 +74,8 @@ def clustered_variance(influence: FloatArray, dimensions: Sequence[Dimension]) -
                 sums, is_alone = _crossed_sums(influence, [dimensions[place] for place in sorted(subset)])
             if is_alone:
                 alone.append(subset)
-            total += float(sums @ sums) * (1 if size % 2 else -1)
+            squares = float(np.square(sums).sum())  # not sums @ sums: BLAS would start threads for it
+            total += squares * (1 if size % 2 else -1)
     largest = max(term.variance for term in one_way)
     return ClusteredVariance(max(total, largest), min(term.degrees_of_freedom for term in one_way))
 
