@@ -289,7 +289,7 @@ def test_every_stage_that_the_page_may_leave_for_has_its_address(browser: Browse
         assert browser.get(address).status_code == 303, address  # to the entry: there is no session
 
 
-@pytest.mark.parametrize("path", ["/session", "/finish", "/done", "/expired", "/consent"])
+@pytest.mark.parametrize("path", ["/session", "/finish", "/done", "/expired"])
 def test_pages_of_a_session_lead_to_the_entry_without_a_cookie(browser: Browser, path: str) -> None:
     reply = browser.follow(path)
     assert reply.status_code == 200
