@@ -22,8 +22,11 @@ EVERY = "fakes and reals"
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:
     """Per condition: α of the answers about the same image, split-half reliability of image rates, ICCs.
 
-    With one image per trial twice: over the fakes, and (detail `fakes and reals`) over all images.
+    With one image per trial twice: over the fakes, and (detail `fakes and reals`) over all images. Nothing where
+    exposures follow the answers: people who saw an image for different times need not agree.
     """
+    if study.protocol.adapts_exposure:
+        return []
     results: list[Result] = []
     for condition, versus, detail, trials, answers in _parts(table, study):
         images, workers = trials["image"].to_numpy(dtype=str), trials["worker"].to_numpy(dtype=str)

@@ -48,7 +48,12 @@ class _Image:
 
 
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
-    """Two records per image: the raw share, and the share pulled toward its condition's mean."""
+    """Two records per image: the raw share, and the share pulled toward its condition's mean.
+
+    None where exposures follow the answers: votes that were given after different times do not add up to a rate.
+    """
+    if study.protocol.adapts_exposure:
+        return []
     results: list[Result] = []
     for condition in study.conditions:
         results += _of_condition(table, condition, study.analysis.confidence_level)

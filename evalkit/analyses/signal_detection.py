@@ -30,8 +30,11 @@ LEFT_FIRST = "The left image was always shown first: a preference for the left a
 def run(table: ResponseTable, study: Study, context: Context) -> list[Result]:  # noqa: ARG001 - the contract
     """Per condition d', criterion and bias-free fool rate; over all of them the preference for a side and an order.
 
-    Trials that ask for neither real nor fake have no d'; their preferences are shown all the same.
+    Trials that ask for neither real nor fake have no d'; their preferences are shown all the same. Nothing of trials
+    whose exposure follows the answers: there is one d' for each exposure.
     """
+    if study.protocol.adapts_exposure:
+        return []
     trials = table.primary
     results: list[Result] = []
     if table.layout in ("real_and_fake", "one_image"):

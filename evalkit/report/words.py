@@ -365,7 +365,7 @@ def _exclusions(study: Study) -> str:
     if not named:
         return "No session is excluded by rule."
     return (
-        f"A session is left out for {'; '.join(named)}. No rule looks at whether a fake was taken for real."
+        f"A session is left out for {'; '.join(named)}. No rule looks at the outcome of a scored trial."
     )
 
 
