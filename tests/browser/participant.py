@@ -35,19 +35,19 @@ class Participant:
     @property
     def stage(self) -> str | None:
         """What is on the screen."""
-        found: str | None = self.page.evaluate("document.documentElement.dataset.stage ?? null")
+        found: str | None = self.page.evaluate("document.documentElement?.dataset.stage ?? null")
         return found
 
     def reach(self, *stages: str) -> None:
         """Wait until one of these is on the screen."""
         self.page.wait_for_function(
-            "stages => stages.includes(document.documentElement.dataset.stage)", arg=stages, timeout=WAIT_MS
+            "stages => stages.includes(document.documentElement?.dataset.stage)", arg=stages, timeout=WAIT_MS
         )
 
     def leave(self, stage: str) -> None:
         """Wait until this is no longer on the screen."""
         self.page.wait_for_function(
-            "stage => document.documentElement.dataset.stage !== stage", arg=stage, timeout=WAIT_MS
+            "stage => document.documentElement?.dataset.stage !== stage", arg=stage, timeout=WAIT_MS
         )
 
     def go_on(self) -> None:
@@ -71,7 +71,7 @@ class Participant:
         while True:
             self.page.wait_for_function(
                 "() => location.pathname === '/finish'"
-                " || ['question', 'break', 'notice'].includes(document.documentElement.dataset.stage)",
+                " || ['question', 'break', 'notice'].includes(document.documentElement?.dataset.stage)",
                 timeout=WAIT_MS,
             )
             if self.page.url.endswith("/finish"):

@@ -97,7 +97,7 @@ def test_a_session_goes_through_with_its_own_words_and_nothing_on_top_of_anythin
     while True:
         person.page.wait_for_function(
             "() => location.pathname === '/finish'"
-            " || ['question', 'break', 'notice'].includes(document.documentElement.dataset.stage)",
+            " || ['question', 'break', 'notice'].includes(document.documentElement?.dataset.stage)",
             timeout=WAIT_MS,
         )
         if person.page.url.endswith("/finish"):
@@ -141,12 +141,12 @@ def test_feedback_shows_what_it_is_about_and_no_picture_over_another(
     person, _asked = begin(site, come_to, **window)
     person.go_on()
     person.page.wait_for_function(
-        "() => ['question', 'notice'].includes(document.documentElement.dataset.stage)"
+        "() => ['question', 'notice'].includes(document.documentElement?.dataset.stage)"
     )
     while person.stage == "notice":  # a busy machine spoilt it
         person.go_on()
         person.page.wait_for_function(
-            "() => ['question', 'notice'].includes(document.documentElement.dataset.stage)"
+            "() => ['question', 'notice'].includes(document.documentElement?.dataset.stage)"
         )
     person.answer("left", by="touch" if window is PHONE else "key")
     person.reach("feedback")
@@ -167,7 +167,7 @@ def test_practice_of_a_preference_has_no_feedback_and_nobody_is_told_to_guess(
     assert not re.search("guess|whether you were right", person.page.inner_text("main"))
     person.go_on()
     person.page.wait_for_function(
-        "() => ['question', 'notice'].includes(document.documentElement.dataset.stage)"
+        "() => ['question', 'notice'].includes(document.documentElement?.dataset.stage)"
     )
     if person.stage == "question":
         person.answer()
