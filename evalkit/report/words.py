@@ -364,9 +364,7 @@ def _exclusions(study: Study) -> str:
     named = rules_in_words(study.exclusions)
     if not named:
         return "No session is excluded by rule."
-    return (
-        f"A session is left out for {'; '.join(named)}. No rule looks at the outcome of a scored trial."
-    )
+    return f"A session is left out for {'; '.join(named)}. No rule looks at the outcome of a scored trial."
 
 
 def _checks(collected: Collected) -> list[str]:
