@@ -16,7 +16,6 @@ from studies.records import REAL
 
 BoolArray = npt.NDArray[np.bool_]
 
-ADAPTED = "Pooled over exposures that the answers themselves had chosen: it is about no particular exposure."
 SIDE, ORDER = "left, not right", "first, not second"
 """`detail` of a preference for a side and for a place in the order."""
 _RIGHT, _FIRST_NAMED = (
@@ -63,11 +62,8 @@ def _detection(trials: pd.DataFrame, study: Study, condition: str) -> list[Resul
         detection_over_workers(answers, signal, mine["worker"].to_numpy(), level, two_afc=not one_image),
         THESE_IMAGES,
     )
-    notes = (ADAPTED,) if study.protocol.adapts_exposure else ()
     return [
-        dataclasses.replace(
-            estimate, condition=condition, n=with_sizes(estimate, mine), notes=(*estimate.notes, *notes)
-        )
+        dataclasses.replace(estimate, condition=condition, n=with_sizes(estimate, mine))
         for estimate in (*found.values(), averaged)
     ]
 

@@ -137,9 +137,10 @@ class TestOneImage:
         assert found["bias_free_fool_rate", "alpha", ""].value == pytest.approx(0.224, abs=0.03)
         assert found["answer_share", "", "fake, not real"].value == pytest.approx(0.57, abs=0.05)
 
-    def test_exposures_that_answers_chose_are_said_to_be_so(self, judged):
-        found = keyed(signal_detection.run(judged, make_design("timed_staircase"), CONTEXT))
-        assert signal_detection.ADAPTED in found["d_prime", "alpha", ""].notes
+    def test_nothing_is_pooled_over_exposures_that_answers_chose(self, judged):
+        for analysis in (signal_detection, agreement):
+            assert analysis.run(judged, make_design("timed_staircase"), CONTEXT) == []
+            assert analysis.run(judged, make_design("yes_no"), CONTEXT) != []
 
     def test_agreement_is_high_over_all_images_and_low_over_the_fakes(self, judged):
         found = keyed(agreement.run(judged, make_design("yes_no"), CONTEXT))
